@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Log lines to standard error. Rooms do not log above debug; daemon/, ctl/ and chain/ do, at the place where
+ * it is decided whether to go on. Structured journal entries are publish/event-log.c's business. */
+
+#include "basic/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static int max_level = LOG_INFO;
+
+void log_set_max_level(int priority) {
+        max_level = priority;
+}
+
+int log_max_level(void) {
+        return max_level;
+}
+
+static void write_line(int priority, int error, const char *format, va_list ap) {
+        /* stderr is the journal when systemd says so; the device and inode are not compared, a wrong guess
+         * costs three characters */
+        static int under_journal = -1;
+        char line[2048];
+        size_t n = 0, start;
+        int k;
+
+        if (priority > max_level)
+                return;
+        if (under_journal < 0)
+                under_journal = getenv("JOURNAL_STREAM") != NULL;
+        if (under_journal)
+                k = snprintf(line, sizeof(line), "<%d>", priority);
+        else
+                k = snprintf(line, sizeof(line), "%s: ", program_invocation_short_name);
+        n = start = MIN((size_t) MAX(k, 0), sizeof(line) - 2);
+        k = vsnprintf(line + n, sizeof(line) - 1 - n, format, ap);
+        n = MIN(n + (size_t) MAX(k, 0), sizeof(line) - 2);
+        if (error != 0) {
+                k = snprintf(line + n, sizeof(line) - 1 - n, ": %s", strerror(-error));
+                n = MIN(n + (size_t) MAX(k, 0), sizeof(line) - 2);
+        }
+        for (size_t i = start; i < n; i++)
+                if ((unsigned char) line[i] < 0x20 || line[i] == 0x7f)
+                        line[i] = '?';
+        line[n++] = '\n';
+        (void) !write(STDERR_FILENO, line, n);
+}
+
+void log_line(int priority, const char *format, ...) {
+        int saved = errno;
+        va_list ap;
+
+        va_start(ap, format);
+        write_line(priority, 0, format, ap);
+        va_end(ap);
+        errno = saved;
+}
+
+int log_errno(int priority, int error, const char *format, ...) {
+        int saved = errno;
+        va_list ap;
+
+        va_start(ap, format);
+        write_line(priority, error, format, ap);
+        va_end(ap);
+        errno = saved;
+        return error;
+}
+
+const char *log_text(char buf[static LOG_TEXT_BYTES], Span text) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < text.size; i++) {
+                unsigned char c = (unsigned char) text.data[i];
+                bool plain = c >= 0x20 && c < 0x7f && c != '\\';
+
+                if (n + (plain ? 1 : 4) + 4 > LOG_TEXT_BYTES) {
+                        memcpy(buf + n, "...", 3);
+                        n += 3;
+                        break;
+                }
+                if (plain)
+                        buf[n++] = (char) c;
+                else
+                        n += (size_t) snprintf(buf + n, 5, "\\x%02x", c);
+        }
+        buf[n] = 0;
+        return buf;
+}

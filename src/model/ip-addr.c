@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* IP addresses and networks: the one place where text becomes an address. Names are not looked up. */
+
+#include "model/ip-addr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "basic/parse-util.h"
+
+static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+int ip_addr_parse(Span s, IpAddr *ret) {
+        char text[INET6_ADDRSTRLEN];
+        IpAddr addr;
+
+        if (s.size == 0 || s.size >= sizeof(text) || memchr(s.data, 0, s.size))
+                return -EINVAL;
+        memcpy(text, s.data, s.size);
+        text[s.size] = 0;
+        if (inet_pton(AF_INET, text, addr.bytes + 12) == 1)
+                memcpy(addr.bytes, v4_prefix, sizeof(v4_prefix));
+        else if (inet_pton(AF_INET6, text, addr.bytes) != 1)
+                return -EINVAL;
+        *ret = addr;
+        return 0;
+}
+
+const char *ip_addr_format(char buf[static IP_TEXT_BYTES], const IpAddr *addr) {
+        if (ip_addr_is_v4(addr))
+                (void) inet_ntop(AF_INET, addr->bytes + 12, buf, IP_TEXT_BYTES);
+        else
+                (void) inet_ntop(AF_INET6, addr->bytes, buf, IP_TEXT_BYTES);
+        return buf;
+}
+
+bool ip_addr_is_v4(const IpAddr *addr) {
+        return memcmp(addr->bytes, v4_prefix, sizeof(v4_prefix)) == 0;
+}
+
+bool ip_addr_equal(const IpAddr *a, const IpAddr *b) {
+        return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+IpNetwork ip_network_of(const IpAddr *addr, unsigned length) {
+        IpNetwork n = {*addr, (uint8_t) length};
+
+        assert(length <= 128);
+        for (unsigned i = 0; i < 16; i++)
+                if (length <= i * 8)
+                        n.addr.bytes[i] = 0;
+                else if (length < i * 8 + 8)
+                        n.addr.bytes[i] &= (uint8_t) (0xff00u >> (length - i * 8));
+        return n;
+}
+
+/* "255.255.240.0" -> 20 */
+static int parse_netmask(Span s, uint64_t *ret_length) {
+        IpAddr mask;
+        uint32_t bits;
+
+        if (ip_addr_parse(s, &mask) < 0 || !ip_addr_is_v4(&mask))
+                return -EINVAL;
+        memcpy(&bits, mask.bytes + 12, 4);
+        bits = ntohl(bits);
+        if ((~bits & (~bits + 1)) != 0)
+                return -EINVAL;
+        *ret_length = bits == 0 ? 0 : (uint64_t) (32 - __builtin_ctz(bits));
+        return 0;
+}
+
+/* "10.", "10.0.", "10.0.0.": the octets that are there are the network */
+static int parse_octets(Span s, IpNetwork *ret) {
+        uint8_t octets[4] = {0};
+        unsigned n = 0;
+        IpAddr addr;
+
+        while (s.size > 0) {
+                const char *dot = memchr(s.data, '.', s.size);
+                uint64_t v;
+                Span part;
+
+                if (!dot || n == 3)
+                        return -EINVAL;
+                part = span_make(s.data, (size_t) (dot - s.data));
+                if (part.size > 3 || (part.size > 1 && part.data[0] == '0') || parse_u64(part, 255, &v) < 0)
+                        return -EINVAL;
+                octets[n++] = (uint8_t) v;
+                s = span_skip(s, part.size + 1);
+        }
+        memcpy(addr.bytes, v4_prefix, sizeof(v4_prefix));
+        memcpy(addr.bytes + 12, octets, 4);
+        *ret = ip_network_of(&addr, 96 + n * 8);
+        return 0;
+}
+
+int ip_network_parse(Span s, IpNetwork *ret) {
+        const char *slash = s.size > 0 ? memchr(s.data, '/', s.size) : NULL;
+        Span host = slash ? span_make(s.data, (size_t) (slash - s.data)) : s, behind;
+        uint64_t length;
+        IpNetwork n;
+        IpAddr addr;
+        bool v4;
+
+        if (!slash && s.size > 0 && s.data[s.size - 1] == '.')
+                return parse_octets(s, ret);
+        if (ip_addr_parse(host, &addr) < 0)
+                return -EINVAL;
+        v4 = ip_addr_is_v4(&addr);
+        if (!slash) {
+                *ret = ip_network_of(&addr, 128);
+                return 0;
+        }
+        behind = span_skip(s, host.size + 1);
+        /* in "::ffff:10.0.0.0/104" the length is the one of IPv6, as everywhere else */
+        if (v4 && memchr(host.data, ':', host.size)) {
+                if (parse_u64(behind, 128, &length) < 0 || length < 96)
+                        return -EINVAL;
+        } else if (parse_u64(behind, v4 ? 32 : 128, &length) >= 0)
+                length += v4 ? 96 : 0;
+        else if (v4 && parse_netmask(behind, &length) >= 0)
+                length += 96;
+        else
+                return -EINVAL;
+        n = ip_network_of(&addr, (unsigned) length);
+        if (!ip_addr_equal(&n.addr, &addr))
+                return -EDOM;
+        *ret = n;
+        return 0;
+}
+
+bool ip_network_is_v4(const IpNetwork *n) {
+        return n->length >= 96 && ip_addr_is_v4(&n->addr);
+}
+
+unsigned ip_network_length(const IpNetwork *n) {
+        return ip_network_is_v4(n) ? n->length - 96u : n->length;
+}
+
+const char *ip_network_format(char buf[static IP_TEXT_BYTES], const IpNetwork *n) {
+        size_t used;
+
+        (void) ip_addr_format(buf, &n->addr);
+        if (n->length == 128)
+                return buf;
+        used = strlen(buf);
+        (void) snprintf(buf + used, IP_TEXT_BYTES - used, "/%u", ip_network_length(n));
+        return buf;
+}
+
+bool ip_network_contains(const IpNetwork *outer, const IpNetwork *inner) {
+        IpNetwork cut;
+
+        if (outer->length > inner->length || ip_network_is_v4(outer) != ip_network_is_v4(inner))
+                return false;
+        cut = ip_network_of(&inner->addr, outer->length);
+        return ip_addr_equal(&cut.addr, &outer->addr);
+}
+
+bool ip_network_equal(const IpNetwork *a, const IpNetwork *b) {
+        return a->length == b->length && ip_addr_equal(&a->addr, &b->addr);
+}
