@@ -1,0 +1,118 @@
+# shellcheck shell=bash
+# mailhost.sh: a whole mail host in a box for the e2e tests: real systemd, a real Dovecot or Courier, authrelay
+# installed the way `meson install` does it, and clients with addresses of their own in another network namespace.
+# Source tap.sh first. mailhost_new; change files below $SEED; mailhost_boot; then in_box, ctl, client, ...
+BOX=$(basename "$0" .sh)-$$
+WORK=
+SEED=
+SERVER4=203.0.113.1 SERVER6=2001:db8::1
+
+mailhost_new() { # GROUP
+    needs_root
+    needs mmdebstrap nsenter unshare ip python3
+    [ -x "$BUILD/authrelayd" ] || bail "not built: $BUILD/authrelayd"
+    grep -q ' cgroup2 ' /proc/self/mounts || skip_all "needs a mounted cgroup2 file system"
+    GROUP=$1
+    WORK=$(mktemp -d "${TMPDIR:-/tmp}/authrelay-e2e.XXXXXX")
+    at_exit "rm -rf '$WORK'"
+    export BOX_DIR=$WORK/box BOX_SEED=$WORK/seed
+    SEED=$BOX_SEED
+    mkdir -p "$SEED"
+    must "$LIB/root" path "$GROUP" >"$WORK/tree" 2>"$WORK/root.log"
+    DESTDIR=$SEED must meson install -C "$BUILD" --no-rebuild --quiet
+    if [ "$GROUP" = dovecot ]; then dovecot_files; fi
+}
+
+# One user with a password, plain text allowed, syslog as Debian has it.
+dovecot_files() {
+    mkdir -p "$SEED/etc/dovecot" "$SEED/srv/mail"
+    cat >"$SEED/etc/dovecot/dovecot.conf" <<CONF
+protocols = imap pop3
+listen = *, ::
+ssl = no
+disable_plaintext_auth = no
+auth_failure_delay = 0
+mail_location = maildir:/srv/mail/%u
+first_valid_uid = 1
+passdb {
+  driver = passwd-file
+  args = scheme=plain /etc/dovecot/users
+}
+userdb {
+  driver = static
+  args = uid=mail gid=mail home=/srv/mail/%u
+}
+CONF
+    printf '%s\n' 'alice:{plain}secret' 'bob:{plain}secret' >"$SEED/etc/dovecot/users"
+    chmod 644 "$SEED/etc/dovecot/users"
+    chown -R 8:8 "$SEED/srv/mail" # Debian's mail:mail
+}
+
+mailhost_boot() { # [LINE-OF-CONFIGURATION...]
+    if [ $# -gt 0 ]; then
+        mkdir -p "$SEED/etc/authrelay/authrelay.conf.d"
+        printf '%s\n' "$@" >"$SEED/etc/authrelay/authrelay.conf.d/50-test.conf"
+    fi
+    must "$LIB/box" start "$BOX" "$(cat "$WORK/tree")"
+    at_exit "'$LIB/box' stop '$BOX'"
+    diagnose_with mailhost_diagnose
+    BOX_PID=$("$LIB/box" pid "$BOX")
+    export BOX_FILES=/proc/$BOX_PID/root # the box's files, seen from here
+    network
+    must in_box systemd-sysusers
+    must in_box systemd-tmpfiles --create
+    must in_box useradd -M -u 1001 -s /bin/sh mallory
+}
+
+# The network: the box at one end of a veth pair, all clients at the other.
+network() {
+    local address
+    unshare --net sleep infinity &
+    CLIENT_PID=$!
+    at_exit "kill $CLIENT_PID"
+    wait_until 10 other_namespace "$CLIENT_PID" || bail "no network namespace for the clients"
+    must client ip link add client0 type veth peer name server0 netns "$BOX_PID"
+    for address in 7 8 9 66; do must client ip address add "203.0.113.$address/24" dev client0; done
+    must client ip -6 address add 2001:db8::7/64 dev client0 nodad
+    must client ip -6 address add 2001:db8::8/64 dev client0 nodad
+    must client ip link set client0 up
+    must client ip link set lo up
+    must in_box ip address add $SERVER4/24 dev server0
+    must in_box ip -6 address add $SERVER6/64 dev server0 nodad
+    must in_box ip link set server0 up
+}
+
+other_namespace() { [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+
+in_box() { "$LIB/box" exec "$BOX" "$@"; }
+as_unit() { "$LIB/box" run "$BOX" "$@"; }
+as_mallory() { in_box setpriv --reuid 1001 --regid 1001 --clear-groups "$@"; }
+client() { nsenter --target "$CLIENT_PID" --net -- "$@"; }
+ctl() { in_box authrelayctl "$@"; }
+may_relay() { ctl check "$1" >/dev/null 2>&1; }
+
+server_for() { case $1 in *:*) echo $SERVER6 ;; *) echo $SERVER4 ;; esac; }
+
+login() { # PROTOCOL ADDRESS [USER [PASSWORD]]
+    client python3 "$LIB/mail-client" "$1" --from "$2" --to "$(server_for "$2")" "${3:-alice}" "${4:-secret}"
+}
+
+start_authrelay() { must in_box systemctl enable --quiet --now authrelay; }
+
+# One number of `authrelayctl status --json`, wherever it stands: the tests ask by name only.
+status_number() { # NAME
+    ctl status --json | python3 "$LIB/json-get" "$1"
+}
+
+grants() { ctl list --json | python3 "$LIB/json-get" --column address | sort | paste -sd' '; }
+
+mailhost_diagnose() {
+    echo "--- $BOX: units"
+    in_box systemctl --no-pager --plain --no-legend --failed
+    echo "--- authrelay"
+    in_box journalctl --no-pager -o short-precise -n 60 -u authrelay
+    echo "--- the mail servers"
+    in_box journalctl --no-pager -o short-precise -n 20 -t dovecot -t pop3d -t imapd
+    echo "--- status"
+    ctl status
+}
