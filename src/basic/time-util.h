@@ -29,7 +29,7 @@ void time_set_fake(usec_t t);
 int time_span_parse(const char *s, usec_t *ret_usec);
 
 /* Longest text that time_span_format() and time_stamp_format() make, NUL included. */
-#define TIME_TEXT_BYTES 40
+#define TIME_TEXT_BYTES 64
 
 /* Writes a span for people, two units at the most: "29min 59s", "2d 3h", "0s". Returns buf. */
 const char *time_span_format(char buf[static TIME_TEXT_BYTES], usec_t span);

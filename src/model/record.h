@@ -20,25 +20,25 @@ typedef struct Provenance {
 
 typedef struct Record Record;
 
-/* Fetches the provenance of the record being delivered. Returns 0, or -errno when it can't be read, which a
- * caller treats as no provenance. */
-typedef int (*RecordFetch)(const Record *record, Provenance *ret);
-
-typedef enum RecordTrust {
-        RECORD_TRUST_PROVEN,    /* the journal: provenance decides */
-        RECORD_TRUST_FILE,      /* a log file, FIFO or syslog socket: any local user can write a line */
-} RecordTrust;
+/* What is fetched only for a record that a pattern takes, because it costs. */
+typedef struct RecordOps {
+        /* Returns 0, or -errno when it can't be read, which a caller treats as no provenance. */
+        int (*provenance)(const Record *record, Provenance *ret);
+        /* When it happened: the earlier of the reading and the record's own stamp; 0 if the stamp can't be read. */
+        usec_t (*time)(const Record *record);
+} RecordOps;
 
 struct Record {
-        usec_t time;         /* the earlier of the reading and the stamp; USEC_INFINITY: read the stamp */
+        const RecordOps *ops;
+        void *userdata;      /* the source, for ops */
+        const char *source;  /* its name, for people and as part of keys: "journal", a path */
         usec_t read_time;    /* when the source read it */
-        const char *source;  /* name of the source, for people and keys: "journal", a path */
-        Span host;           /* empty: this host */
-        Span identifier;     /* empty: a line without one; then `patterns` says who may try */
+        Span host;           /* empty: this host, or not known */
+        Span identifier;     /* empty: the line has none; the source's own patterns decide */
         Span pid;            /* from the line's head, if it has one */
         Span message;
-        RecordTrust trust;
-        size_t raw_size;     /* bytes of the message before anything was trimmed (files) */
-        RecordFetch fetch;   /* NULL: there is no provenance */
-        void *userdata;      /* of the source, for fetch */
+        Span stamp;          /* of a log line, for ops->time */
+        size_t raw_size;     /* bytes of the message as they were sent, as far as the source knows */
+        bool proven;         /* provenance() tells who wrote it: the journal. Else any local user may have. */
+        bool cut;            /* the beginning of an over-long line: never a login */
 };

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One log file. It is read with read(2), never mapped: a log that is cut short under a mapping is SIGBUS. After
+ * copytruncate a file may have grown past the old position again before anybody looks; going on there would be
+ * in the middle of a line that a stranger wrote, so the bytes before the position are compared each time. */
+
+#include "source/file-tail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "basic/fd-util.h"
+#include "basic/time-util.h"
+
+#define BUFFER_BYTES ((size_t) 128 * 1024)
+
+static uint64_t modified_of(const struct stat *st) {
+        return (uint64_t) st->st_mtim.tv_sec * USEC_PER_SEC + (uint64_t) st->st_mtim.tv_nsec / 1000;
+}
+
+int file_tail_open(FileTail *t, const char *path) {
+        struct stat st;
+        int r;
+
+        *t = FILE_TAIL_INIT;
+        /* O_NONBLOCK: a FIFO in the place of the log must not hold us */
+        t->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (t->fd < 0)
+                return -errno;
+        if (fstat(t->fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return -EINVAL;
+        r = line_splitter_init(&t->splitter, BUFFER_BYTES);
+        if (r < 0)
+                return r;
+        t->position.device = st.st_dev;
+        t->position.inode = st.st_ino;
+        return 0;
+}
+
+void file_tail_done(FileTail *t) {
+        t->fd = close_fd(t->fd);
+        line_splitter_done(&t->splitter);
+}
+
+/* Compares n bytes of the file at offset. */
+static bool same_bytes(int fd, uint64_t offset, const char *expected, size_t n) {
+        char buf[FILE_TAIL_MARK_BYTES];
+
+        return pread(fd, buf, n, (off_t) offset) == (ssize_t) n && memcmp(buf, expected, n) == 0;
+}
+
+static bool unchanged(int fd, const FilePosition *p) {
+        return same_bytes(fd, 0, p->head, p->head_size) &&
+               same_bytes(fd, p->offset - p->before_size, p->before, p->before_size);
+}
+
+bool file_tail_matches(const FileTail *t, const FilePosition *p) {
+        return p->head_size > 0 && p->before_size > 0 && t->position.device == p->device &&
+               t->position.inode == p->inode && unchanged(t->fd, p);
+}
+
+int file_tail_seek(FileTail *t, const FilePosition *p) {
+        if (lseek(t->fd, (off_t) p->offset, SEEK_SET) < 0)
+                return -errno;
+        line_splitter_reset(&t->splitter);
+        t->position = *p;
+        return 0;
+}
+
+int file_tail_rewind(FileTail *t) {
+        FilePosition start = {.device = t->position.device, .inode = t->position.inode};
+
+        return file_tail_seek(t, &start);
+}
+
+/* Moves the position behind the lines taken so far and remembers the bytes around it. */
+static int advance(FileTail *t) {
+        FilePosition *p = &t->position;
+        uint64_t offset = p->offset + t->splitter.taken;
+        size_t before = (size_t) MIN(offset, (uint64_t) FILE_TAIL_MARK_BYTES);
+        struct stat st;
+
+        /* within an over-long line there is no end of a line to stand at */
+        if (t->splitter.taken == 0 || t->splitter.dropping)
+                return 0;
+        if (p->head_size < FILE_TAIL_MARK_BYTES &&
+            pread(t->fd, p->head, before, 0) != (ssize_t) before)
+                return -EIO;
+        if (pread(t->fd, p->before, before, (off_t) (offset - before)) != (ssize_t) before)
+                return -EIO;
+        if (fstat(t->fd, &st) < 0)
+                return -errno;
+        p->head_size = (uint32_t) MAX((size_t) p->head_size, before);
+        p->before_size = (uint32_t) before;
+        p->offset = offset;
+        p->modified = modified_of(&st);
+        t->splitter.taken = 0;
+        return 0;
+}
+
+int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut) {
+        for (;;) {
+                char *space;
+                size_t room;
+                ssize_t n;
+                int r;
+
+                if (line_splitter_next(&t->splitter, ret_line, ret_cut))
+                        return FILE_TAIL_MORE;
+                r = advance(t);
+                if (r == -EIO || (r >= 0 && !unchanged(t->fd, &t->position)))
+                        return FILE_TAIL_REPLACED;
+                if (r < 0)
+                        return r;
+                space = line_splitter_space(&t->splitter, &room);
+                do
+                        n = read(t->fd, space, room);
+                while (n < 0 && errno == EINTR);
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        return FILE_TAIL_END;
+                line_splitter_fill(&t->splitter, (size_t) n);
+        }
+}
+
+void file_position_encode(const FilePosition *p, ByteWriter *w) {
+        byte_writer_u64(w, p->device);
+        byte_writer_u64(w, p->inode);
+        byte_writer_u64(w, p->offset);
+        byte_writer_u64(w, p->modified);
+        byte_writer_text(w, span_make(p->head, p->head_size));
+        byte_writer_text(w, span_make(p->before, p->before_size));
+}
+
+bool file_position_decode(FilePosition *p, ByteReader *r) {
+        FilePosition made = {0};
+        Span head, before;
+
+        made.device = byte_reader_u64(r);
+        made.inode = byte_reader_u64(r);
+        made.offset = byte_reader_u64(r);
+        made.modified = byte_reader_u64(r);
+        head = byte_reader_text(r);
+        before = byte_reader_text(r);
+        if (r->failed || head.size > sizeof(made.head) || before.size > sizeof(made.before) ||
+            before.size > made.offset || head.size > made.offset || made.offset > INT64_MAX ||
+            (before.size > 0 && before.data[before.size - 1] != '\n'))
+                return false;
+        made.head_size = (uint32_t) head.size;
+        made.before_size = (uint32_t) before.size;
+        memcpy(made.head, head.data, head.size);
+        memcpy(made.before, before.data, before.size);
+        *p = made;
+        return true;
+}

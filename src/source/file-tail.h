@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One open log file and how far it was read. Knows whether a file is still the one that was read before: by
+ * device and inode, by its first bytes, and by the bytes before the position. */
+
+#include "source/line-splitter.h"
+#include "state/bytes.h"
+
+/* How much of the beginning, and of what lies before the position, is remembered. */
+#define FILE_TAIL_MARK_BYTES 256
+
+/* What is kept of a file over a restart. */
+typedef struct FilePosition {
+        uint64_t device, inode;
+        uint64_t offset;      /* behind the last whole line that was delivered */
+        uint64_t modified;    /* usec: when the file was last written, as far as it was read */
+        uint32_t head_size;   /* bytes in head: min(FILE_TAIL_MARK_BYTES, offset); 0 matches nothing */
+        uint32_t before_size; /* bytes in before */
+        char head[FILE_TAIL_MARK_BYTES];
+        char before[FILE_TAIL_MARK_BYTES]; /* what ends at offset, a newline at its end */
+} FilePosition;
+
+typedef struct FileTail {
+        int fd;
+        FilePosition position;
+        LineSplitter splitter;
+} FileTail;
+
+#define FILE_TAIL_INIT ((FileTail){.fd = -1})
+
+typedef enum FileTailState {
+        FILE_TAIL_MORE,     /* a line was set */
+        FILE_TAIL_END,      /* at the end for now */
+        FILE_TAIL_REPLACED, /* the content is not what it was: read it from its start */
+} FileTailState;
+
+/* Opens a regular file for tailing from its start. Returns 0, -EINVAL for something that is no regular file, or
+ * -errno; the caller ends it with file_tail_done() in any case. */
+int file_tail_open(FileTail *t, const char *path);
+void file_tail_done(FileTail *t);
+
+/* True if the open file is the very file that the position was in, and what was read of it is unchanged. */
+bool file_tail_matches(const FileTail *t, const FilePosition *p);
+
+/* Goes on from a position that matches. Returns 0 or -errno. */
+int file_tail_seek(FileTail *t, const FilePosition *p);
+
+/* Goes back to the start. Returns 0 or -errno. */
+int file_tail_rewind(FileTail *t);
+
+/* Reads the next line. Returns one of FileTailState, or -errno; *ret_line is borrowed until the next call and
+ * *ret_cut says that it is only the beginning of an over-long one. */
+int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut);
+
+void file_position_encode(const FilePosition *p, ByteWriter *w);
+/* Returns false when the bytes make no sense. */
+bool file_position_decode(FilePosition *p, ByteReader *r);

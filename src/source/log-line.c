@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Heads of log lines. Runs on every line of a mail log, so it looks at each byte of the head once and reads no
+ * number: a stamp is recognised by its shape and read later, if at all. */
+
+#include "source/log-line.h"
+
+static const char *const names[_LOG_HEAD_MAX] = {
+        [LOG_HEAD_SYSLOG] = "syslog", [LOG_HEAD_DOVECOT] = "dovecot", [LOG_HEAD_EXIM] = "exim",
+        [LOG_HEAD_NGINX] = "nginx", [LOG_HEAD_TAI64N] = "tai64n",
+};
+
+const char *log_head_to_string(LogHead head) {
+        assert(head >= 0 && head < _LOG_HEAD_MAX);
+        return names[head];
+}
+
+LogHead log_head_from_string(Span s) {
+        for (LogHead h = 0; h < _LOG_HEAD_MAX; h++)
+                if (span_equal_string(s, names[h]))
+                        return h;
+        return _LOG_HEAD_INVALID;
+}
+
+/* A template: '0' stands for a digit, 'a' for a letter, '_' for a digit or blank, '-' for '-' or '/', 'T' for
+ * 'T' or blank; everything else for itself. */
+static bool has_shape(Span s, const char *shape, size_t n) {
+        if (s.size < n)
+                return false;
+        for (size_t i = 0; i < n; i++) {
+                char c = s.data[i];
+
+                switch (shape[i]) {
+                case '0':
+                        if (c < '0' || c > '9')
+                                return false;
+                        break;
+                case 'a':
+                        if ((c | 0x20) < 'a' || (c | 0x20) > 'z')
+                                return false;
+                        break;
+                case '_':
+                        if (c != ' ' && (c < '0' || c > '9'))
+                                return false;
+                        break;
+                case '-':
+                        if (c != '-' && c != '/')
+                                return false;
+                        break;
+                case 'T':
+                        if (c != 'T' && c != ' ')
+                                return false;
+                        break;
+                default:
+                        if (c != shape[i])
+                                return false;
+                }
+        }
+        return true;
+}
+
+#define HAS_SHAPE(s, shape) has_shape((s), (shape), sizeof(shape) - 1)
+
+static bool is_zone_byte(char c) {
+        return (c >= '0' && c <= '9') || c == '.' || c == ',' || c == '+' || c == '-' || c == ':' || c == 'Z' || c == 'z';
+}
+
+/* Bytes that the stamp takes, the blank behind it not counted; 0: there is none. */
+static size_t stamp_size(Span s) {
+        size_t n;
+
+        if (HAS_SHAPE(s, "aaa _0 00:00:00 "))
+                return 15;
+        if (!HAS_SHAPE(s, "0000-00-00T00:00:00"))
+                return 0;
+        for (n = 19; n < s.size && n < 40 && is_zone_byte(s.data[n]); n++)
+                ;
+        return n;
+}
+
+static bool take_stamp(Span *s, Span *ret) {
+        size_t n = stamp_size(*s);
+
+        if (n == 0 || n >= s->size || s->data[n] != ' ')
+                return false;
+        *ret = span_make(s->data, n);
+        *s = span_skip(*s, n + 1);
+        return true;
+}
+
+/* "host identifier[pid]: message". A host never ends in ':', so Dovecot's own "imap-login: Info: …" is none. */
+static bool parse_syslog(Span s, LogLine *l) {
+        const char *blank, *p, *end;
+
+        if (!take_stamp(&s, &l->stamp))
+                return false;
+        /* RFC 3164 lines of rsyslog can carry a second stamp or year; those are not ours to guess */
+        blank = s.size > 0 ? memchr(s.data, ' ', MIN(s.size, (size_t) 256)) : NULL;
+        if (!blank || blank == s.data || blank[-1] == ':')
+                return false;
+        l->host = span_make(s.data, (size_t) (blank - s.data));
+        s = span_skip(s, l->host.size + 1);
+        end = s.data + MIN(s.size, (size_t) 128);
+        for (p = s.data; p < end && *p != ':' && *p != '[' && *p != ' '; p++)
+                ;
+        if (p == end || p == s.data || *p == ' ')
+                return false;
+        l->identifier = span_make(s.data, (size_t) (p - s.data));
+        s = span_skip(s, l->identifier.size);
+        if (s.data[0] == '[') {
+                const char *close = memchr(s.data, ']', MIN(s.size, (size_t) 32));
+
+                if (!close)
+                        return false;
+                l->pid = span_make(s.data + 1, (size_t) (close - s.data - 1));
+                s = span_skip(s, l->pid.size + 2);
+        }
+        if (s.size == 0 || s.data[0] != ':')
+                return false;
+        s = span_skip(s, 1);
+        if (s.size > 0 && s.data[0] == ' ')
+                s = span_skip(s, 1);
+        l->message = s;
+        return true;
+}
+
+static bool parse_exim(Span s, LogLine *l) {
+        const char *start = s.data;
+
+        if (!HAS_SHAPE(s, "0000-00-00 00:00:00") || !take_stamp(&s, &l->stamp))
+                return false;
+        if (s.size > 6 && (s.data[0] == '+' || s.data[0] == '-') && s.data[5] == ' ') {
+                s = span_skip(s, 6);
+                l->stamp.size = (size_t) (s.data - 1 - start);
+        }
+        if (s.size > 0 && s.data[0] == '[') {
+                const char *close = memchr(s.data, ']', MIN(s.size, (size_t) 16));
+
+                if (close && (size_t) (close - s.data) + 2 <= s.size && close[1] == ' ')
+                        s = span_skip(s, (size_t) (close - s.data) + 2);
+        }
+        l->message = s;
+        return true;
+}
+
+static bool parse_nginx(Span s, LogLine *l) {
+        const char *colon;
+
+        if (!HAS_SHAPE(s, "0000-00-00 00:00:00 [") || !take_stamp(&s, &l->stamp))
+                return false;
+        /* "[info] 123#123: " */
+        colon = memmem(s.data, MIN(s.size, (size_t) 64), ": ", 2);
+        if (!colon)
+                return false;
+        l->message = span_skip(s, (size_t) (colon - s.data) + 2);
+        return true;
+}
+
+static bool parse_tai64n(Span s, LogLine *l) {
+        if (s.size < 26 || s.data[0] != '@' || s.data[25] != ' ')
+                return false;
+        for (size_t i = 1; i < 25; i++)
+                if (!s.data[i] || !strchr("0123456789abcdef", s.data[i]))
+                        return false;
+        l->stamp = span_make(s.data, 25);
+        l->message = span_skip(s, 26);
+        return true;
+}
+
+bool log_line_parse(Span line, LogHead head, LogLine *ret) {
+        LogLine l = {0};
+        bool ok = false;
+
+        switch (head) {
+        case LOG_HEAD_SYSLOG:
+                ok = parse_syslog(line, &l);
+                break;
+        case LOG_HEAD_DOVECOT:
+                l.message = line;
+                ok = take_stamp(&l.message, &l.stamp);
+                break;
+        case LOG_HEAD_EXIM:
+                ok = parse_exim(line, &l);
+                break;
+        case LOG_HEAD_NGINX:
+                ok = parse_nginx(line, &l);
+                break;
+        case LOG_HEAD_TAI64N:
+                ok = parse_tai64n(line, &l);
+                break;
+        case _LOG_HEAD_MAX:
+        case _LOG_HEAD_INVALID:
+                break;
+        }
+        if (ok)
+                *ret = l;
+        return ok;
+}

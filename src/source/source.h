@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Where log messages come from. A source attaches itself to the event loop, delivers records to its sink, and
+ * can say and take back its position. It owns nothing of what happens to a record. */
+
+#include <systemd/sd-event.h>
+
+#include "model/record.h"
+#include "state/bytes.h"
+
+typedef struct Source Source;
+
+/* What a source reports beside records. */
+typedef enum SourceNote {
+        SOURCE_NOTE_GAP,       /* messages may be missing before the next one */
+        SOURCE_NOTE_CAUGHT_UP, /* everything there was has been delivered */
+        SOURCE_NOTE_TROUBLE,   /* something that an administrator should know; the source goes on */
+        SOURCE_NOTE_WELL,      /* what the last trouble was about has mended itself */
+} SourceNote;
+
+/* Who hears of it. Both are called from the event loop only. */
+typedef struct SourceSink {
+        void (*record)(void *userdata, Source *source, const Record *record);
+        void (*note)(void *userdata, Source *source, SourceNote note, const char *text);
+        void *userdata;
+} SourceSink;
+
+typedef struct SourceOps {
+        int (*attach)(Source *s, sd_event *event);
+        void (*encode)(Source *s, ByteWriter *w);
+        bool (*decode)(Source *s, Span bytes);
+        void (*check)(Source *s);
+        void (*on_login)(Source *s);
+        Source *(*free)(Source *s);
+} SourceOps;
+
+struct Source {
+        const SourceOps *ops;
+        char *name; /* unique among the sources: "journal", or the path of the log */
+        SourceSink sink;
+        uint64_t records;
+        bool in_trouble;
+        bool forgeable; /* any local user who can write a log line can forge one here */
+};
+
+/* Starts to deliver: from the position that source_decode() set, else from where the source's manual page says.
+ * The event loop is referenced until source_free(). Returns 0 or -errno; a log that is not there yet is no error. */
+static inline int source_attach(Source *s, sd_event *event) {
+        return s->ops->attach(s, event);
+}
+
+/* Appends the position behind the last record delivered. */
+static inline void source_encode(Source *s, ByteWriter *w) {
+        s->ops->encode(s, w);
+}
+
+/* Takes a position back, before source_attach(). Returns false when it makes no sense, and starts afresh. */
+static inline bool source_decode(Source *s, Span bytes) {
+        return s->ops->decode(s, bytes);
+}
+
+/* Called about once a minute, with whatever else wakes the daemon: looks at what no event may have told. */
+static inline void source_check(Source *s) {
+        if (s->ops->check)
+                s->ops->check(s);
+}
+
+/* Tells the source that one of its records was a login, so that it may look out for the next one. */
+static inline void source_on_login(Source *s) {
+        if (s->ops->on_login)
+                s->ops->on_login(s);
+}
+
+static inline Source *source_free(Source *s) {
+        return s ? s->ops->free(s) : NULL;
+}
+
+DEFINE_CLEANUP(Source *, source_free)
+
+/* For the sources themselves: hands a record or a note to the sink. A trouble is told once until the source is
+ * well again, and being well only after trouble. */
+void source_deliver(Source *s, const Record *record);
+void source_note(Source *s, SourceNote note, const char *format, ...) _printf_(3, 4);
