@@ -1,5 +1,5 @@
 #!/bin/bash
-# shellcheck: every shell script of the tree, found by its first line, and the files that they source.
+# Runs shellcheck on every shell script of the tree, found by its first line, and the files that they source.
 . "$(dirname "$0")/../lib/tap.sh"
 needs shellcheck
 cd "$SOURCE" || bail "no $SOURCE"
