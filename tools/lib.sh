@@ -60,3 +60,14 @@ build() { # NAME [MESON-OPTION...]
     fi
     meson compile -C "$dir" >"$log" 2>&1 || { grep -E 'error|warning|FAILED' -A 5 "$log" | head -n 60 >&2; return 1; }
 }
+
+# In a plain chroot the root directory is no mount point, and neither private mounts nor pivot_root work there. Then the
+# calling script runs again where it is one: in a mount namespace of its own, with the chroot's directory bound to itself.
+# nsenter into our own namespace leaves the chroot, which is the only way to make its mounts private first.
+need_own_root() { # CMD...: how the script was called
+    if [ "$(id -u)" != 0 ] || mountpoint -q /; then return; fi
+    exec unshare --mount --propagation unchanged \
+        nsenter --mount=/proc/self/ns/mnt \
+        sh -c 'root=$(readlink /proc/self/fd/9) && mount --make-rprivate / && mount --rbind "$root" "$root" &&
+            cd "$root" && exec chroot . env -C "$0" "$@" 9<&-' "$PWD" "$@" 9</
+}

@@ -53,8 +53,8 @@ mailhost_boot() { # [LINE-OF-CONFIGURATION...]
         mkdir -p "$SEED/etc/authrelay/authrelay.conf.d"
         printf '%s\n' "$@" >"$SEED/etc/authrelay/authrelay.conf.d/50-test.conf"
     fi
-    must "$LIB/box" start "$BOX" "$(cat "$WORK/tree")"
     at_exit "'$LIB/box' stop '$BOX'"
+    must "$LIB/box" start "$BOX" "$(cat "$WORK/tree")"
     diagnose_with mailhost_diagnose
     BOX_PID=$("$LIB/box" pid "$BOX")
     export BOX_FILES=/proc/$BOX_PID/root # the box's files, seen from here
