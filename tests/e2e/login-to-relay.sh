@@ -5,25 +5,31 @@
 . "$LIB/mailhost.sh"
 plan 25
 
-# mailfront stands in for qmail-smtpd: it obeys control/rcpthosts and RELAYCLIENT in the same way.
+# mailfront stands in for qmail-smtpd: it obeys control/rcpthosts and RELAYCLIENT in the same way. Debian 13 has none.
+SMTP='mailfront smtp echo relayclient qmail-validate'
+
 smtp_servers() {
+    if [ ! -x "$(cat "$WORK/tree")/usr/bin/mailfront" ]; then
+        SMTP=/smtp-stand-in
+        cp "$LIB/smtp-stand-in" "$SEED/"
+    fi
     mkdir -p "$SEED/var/qmail/control" "$SEED/etc/systemd/system/qmail-smtpd@.service.d"
     echo example.org >"$SEED/var/qmail/control/rcpthosts"
     echo mx.example.org >"$SEED/var/qmail/control/me"
-    cat >"$SEED/etc/systemd/system/smtp.service" <<'UNIT'
+    cat >"$SEED/etc/systemd/system/smtp.service" <<UNIT
 [Service]
 User=mail
 AmbientCapabilities=CAP_NET_BIND_SERVICE
 Environment=QMAILHOME=/var/qmail
-ExecStart=tcpserver -RHl0 0 25 relaylock mailfront smtp echo relayclient qmail-validate
+ExecStart=tcpserver -RHl0 0 25 relaylock $SMTP
 UNIT
     # The example units, with mailfront for qmail-smtpd; it wants tcpserver's names for what systemd calls otherwise.
-    cat >"$SEED/etc/systemd/system/qmail-smtpd@.service.d/mailfront.conf" <<'UNIT'
+    cat >"$SEED/etc/systemd/system/qmail-smtpd@.service.d/mailfront.conf" <<UNIT
 [Service]
 User=mail
 Environment=QMAILHOME=/var/qmail PROTO=TCP
 ExecStart=
-ExecStart=relaylock sh -c 'TCPREMOTEIP="$$REMOTE_ADDR" exec mailfront smtp echo relayclient qmail-validate'
+ExecStart=relaylock sh -c 'TCPREMOTEIP="\$\$REMOTE_ADDR" exec $SMTP'
 UNIT
     mkdir -p "$SEED/etc/systemd/system/qmail-smtpd.socket.d"
     printf '[Socket]\nListenStream=\nListenStream=[::]:2525\n' >"$SEED/etc/systemd/system/qmail-smtpd.socket.d/port.conf"
@@ -36,7 +42,6 @@ port_is_open() { client python3 -c "import socket; socket.create_connection(('$S
 
 mailhost_new dovecot
 smtp_servers
-[ -x "$(cat "$WORK/tree")/usr/bin/mailfront" ] || skip_all "this Debian has no mailfront"
 mailhost_boot
 must in_box systemctl start smtp.service
 example=$(in_box sh -c 'ls /usr/lib/systemd/system/qmail-smtpd.socket /usr/share/doc/authrelay/examples/qmail-smtpd.socket /usr/share/authrelay/examples/qmail-smtpd.socket /usr/lib/systemd/system/../../../share/*/*/qmail-smtpd* 2>/dev/null' | head -1)

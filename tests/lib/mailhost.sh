@@ -18,15 +18,26 @@ mailhost_new() { # GROUP
     export BOX_DIR=$WORK/box BOX_SEED=$WORK/seed
     SEED=$BOX_SEED
     mkdir -p "$SEED"
-    must "$LIB/root" path "$GROUP" >"$WORK/tree" 2>"$WORK/root.log"
+    must "$LIB/root" path "$GROUP" ${AUTHRELAY_TEST_SUITE:+"$AUTHRELAY_TEST_SUITE"} >"$WORK/tree"
     DESTDIR=$SEED must meson install -C "$BUILD" --no-rebuild --quiet
     if [ "$GROUP" = dovecot ]; then dovecot_files; fi
 }
 
-# One user with a password, plain text allowed, syslog as Debian has it.
+# Two users with a password, plain text allowed, syslog as Debian has it.
 dovecot_files() {
     mkdir -p "$SEED/etc/dovecot" "$SEED/srv/mail"
-    cat >"$SEED/etc/dovecot/dovecot.conf" <<CONF
+    if grep -q '^Version: 1:2\.4' <(dpkg-query --admindir="$(cat "$WORK/tree")/var/lib/dpkg" -s dovecot-core); then
+        dovecot_2_4
+    else
+        dovecot_2_3
+    fi >"$SEED/etc/dovecot/dovecot.conf"
+    printf '%s\n' 'alice:{plain}secret' 'bob:{plain}secret' >"$SEED/etc/dovecot/users"
+    chmod 644 "$SEED/etc/dovecot/users"
+    chown -R 8:8 "$SEED/srv/mail" # Debian's mail:mail
+}
+
+dovecot_2_3() {
+    cat <<'CONF'
 protocols = imap pop3
 listen = *, ::
 ssl = no
@@ -43,9 +54,31 @@ userdb {
   args = uid=mail gid=mail home=/srv/mail/%u
 }
 CONF
-    printf '%s\n' 'alice:{plain}secret' 'bob:{plain}secret' >"$SEED/etc/dovecot/users"
-    chmod 644 "$SEED/etc/dovecot/users"
-    chown -R 8:8 "$SEED/srv/mail" # Debian's mail:mail
+}
+
+dovecot_2_4() {
+    cat <<'CONF'
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+protocols = imap pop3
+listen = *, ::
+ssl = no
+auth_allow_cleartext = yes
+auth_failure_delay = 0
+mail_driver = maildir
+mail_path = /srv/mail/%{user}
+first_valid_uid = 1
+passdb passwd-file {
+  passwd_file_path = /etc/dovecot/users
+}
+userdb static {
+  fields {
+    uid = mail
+    gid = mail
+    home = /srv/mail/%{user}
+  }
+}
+CONF
 }
 
 mailhost_boot() { # [LINE-OF-CONFIGURATION...]
