@@ -11,10 +11,10 @@
 typedef struct Provenance {
         Span unit;         /* _SYSTEMD_UNIT */
         Span uid;          /* _UID, decimal */
+        Span machine;      /* _MACHINE_ID, empty: this machine */
         Span pid;          /* SYSLOG_PID, else _PID */
         Span logger;       /* _PID: the process that wrote to the log */
-        Span stream;       /* _STREAM_ID of a standard output stream */
-        bool line_break;   /* _LINE_BREAK is set: journald tore this line itself */
+        bool torn;         /* journald itself tore this message, or the one before it of the same stream */
         size_t raw_size;   /* bytes of the message as sent, trailing blanks included */
 } Provenance;
 

@@ -57,6 +57,15 @@ static bool unchanged(int fd, const FilePosition *p) {
                same_bytes(fd, p->offset - p->before_size, p->before, p->before_size);
 }
 
+/* What is buffered behind the position must still be what the file has there: half a line may be all there is. */
+static bool same_content(const FileTail *t) {
+        const LineSplitter *s = &t->splitter;
+
+        return unchanged(t->fd, &t->position) &&
+               (s->dropping || same_bytes(t->fd, t->position.offset, s->buffer + s->begin,
+                                       MIN(s->end - s->begin, (size_t) FILE_TAIL_MARK_BYTES)));
+}
+
 bool file_tail_matches(const FileTail *t, const FilePosition *p) {
         return p->head_size > 0 && p->before_size > 0 && t->position.device == p->device &&
                t->position.inode == p->inode && unchanged(t->fd, p);
@@ -111,19 +120,20 @@ int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut) {
                 if (line_splitter_next(&t->splitter, ret_line, ret_cut))
                         return FILE_TAIL_MORE;
                 r = advance(t);
-                if (r == -EIO || (r >= 0 && !unchanged(t->fd, &t->position)))
-                        return FILE_TAIL_REPLACED;
                 if (r < 0)
-                        return r;
+                        return r == -EIO ? FILE_TAIL_REPLACED : r;
                 space = line_splitter_space(&t->splitter, &room);
                 do
                         n = read(t->fd, space, room);
                 while (n < 0 && errno == EINTR);
                 if (n < 0)
                         return -errno;
+                line_splitter_fill(&t->splitter, (size_t) n);
+                /* after the read and before any of it is believed: then what was read is what came next */
+                if (!same_content(t))
+                        return FILE_TAIL_REPLACED;
                 if (n == 0)
                         return FILE_TAIL_END;
-                line_splitter_fill(&t->splitter, (size_t) n);
         }
 }
 

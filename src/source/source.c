@@ -12,7 +12,7 @@ void source_deliver(Source *s, const Record *record) {
 }
 
 void source_note(Source *s, SourceNote note, const char *format, ...) {
-        char text[512];
+        char text[512] = "";
         va_list ap;
 
         if (note == SOURCE_NOTE_WELL && !s->in_trouble)
@@ -21,8 +21,10 @@ void source_note(Source *s, SourceNote note, const char *format, ...) {
                 return;
         if (note == SOURCE_NOTE_TROUBLE || note == SOURCE_NOTE_WELL)
                 s->in_trouble = note == SOURCE_NOTE_TROUBLE;
-        va_start(ap, format);
-        (void) vsnprintf(text, sizeof(text), format, ap);
-        va_end(ap);
+        if (format) {
+                va_start(ap, format);
+                (void) vsnprintf(text, sizeof(text), format, ap);
+                va_end(ap);
+        }
         s->sink.note(s->sink.userdata, s, note, text);
 }

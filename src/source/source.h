@@ -79,6 +79,6 @@ static inline Source *source_free(Source *s) {
 DEFINE_CLEANUP(Source *, source_free)
 
 /* For the sources themselves: hands a record or a note to the sink. A trouble is told once until the source is
- * well again, and being well only after trouble. */
+ * well again, and being well only after trouble. A NULL format is an empty text: nothing an administrator needs. */
 void source_deliver(Source *s, const Record *record);
 void source_note(Source *s, SourceNote note, const char *format, ...) _printf_(3, 4);

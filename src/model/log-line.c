@@ -2,7 +2,7 @@
 /* Heads of log lines. Runs on every line of a mail log, so it looks at each byte of the head once and reads no
  * number: a stamp is recognised by its shape and read later, if at all. */
 
-#include "source/log-line.h"
+#include "model/log-line.h"
 
 static const char *const names[_LOG_HEAD_MAX] = {
         [LOG_HEAD_SYSLOG] = "syslog", [LOG_HEAD_DOVECOT] = "dovecot", [LOG_HEAD_EXIM] = "exim",

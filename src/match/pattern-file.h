@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* One *.pattern file and its drop-ins, as authrelay.pattern(5) describes them. */
+
+#include "basic/ini-file.h"
+#include "match/regex.h"
+#include "model/login.h"
+#include "model/log-line.h"
+
+typedef enum RuleKind {
+        RULE_LOGIN,
+        RULE_LOGOUT,
+        RULE_CONNECT,
+        RULE_RESTART,
+        RULE_IGNORE, /* looks like a login and is known not to be one */
+        _RULE_KIND_MAX,
+        _RULE_KIND_INVALID = -22,
+} RuleKind;
+
+typedef struct Rule {
+        RuleKind kind;
+        Regex *regex;
+        char *service; /* NULL: what the regex says */
+        unsigned line; /* in the pattern's file, for messages */
+} Rule;
+
+typedef struct Example {
+        char *line;
+        char *address;        /* NULL: none */
+        char *user, *service; /* NULL: not looked at */
+        MatchVerdict verdict;
+        unsigned place; /* line of the file */
+} Example;
+
+/* A list of strings that ends in NULL. */
+typedef struct StringList {
+        char **items;
+        size_t n;
+} StringList;
+
+typedef struct PatternCounters {
+        uint64_t logins, hints, torn, untrusted, refused;
+} PatternCounters;
+
+typedef struct Pattern {
+        char *name; /* of the file, without ".pattern" */
+        char *path;
+        char *description;
+        StringList identifiers, units, uids, hints;
+        bool heads[_LOG_HEAD_MAX];
+        bool trusts_users; /* Trust=users: a process of a mail user holds the logger's descriptor */
+        bool opt_in, journal_only;
+        size_t tears_at; /* bytes; 0: this server's messages are not torn */
+        Rule *rules;
+        size_t n_rules;
+        Example *examples;
+        size_t n_examples;
+        PatternCounters counters; /* since it was loaded */
+} Pattern;
+
+/* Reads the file at `path` and the drop-ins (NAME.pattern.d) of each directory in `drop_in_directories`
+ * (NULL-terminated). `name` is copied. With `jit` its regexes are compiled to machine code.
+ * Returns 0; a file that is empty (or /dev/null) gives no pattern: *ret is NULL. Else -errno with the text. */
+int pattern_load(const char *name, const char *path, char *const *drop_in_directories, bool jit, Pattern **ret,
+        IniError *reterr);
+
+Pattern *pattern_free(Pattern *p);
+
+DEFINE_CLEANUP(Pattern *, pattern_free)
+
+/* True if `unit` is one of Unit=: the same name, or an instance of a template "name@*.service". */
+bool pattern_has_unit(const Pattern *p, Span unit);
+/* True if `uid` (decimal) is one of UID=, names looked up when the pattern was loaded. */
+bool pattern_has_uid(const Pattern *p, Span uid);
+
+/* Appends a copy. Returns 0 or -ENOMEM. */
+int string_list_add(StringList *l, Span s);
+void string_list_done(StringList *l);

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Judging a record: identifier, then a literal, then a regex, then whether it can be believed. What costs most
+ * comes last and is reached by few lines; what decides about trust is reached by every login. */
+
+#include "match/pattern-set.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "basic/hash-index.h"
+#include "basic/log.h"
+
+#define PATTERNS_MAX 256
+#define SERVICE_MAX_BYTES 64
+#define KEY_MAX_BYTES 1024
+
+/* One Identifier= of one pattern; those of the same identifier are a list. */
+typedef struct Reference {
+        Span identifier;
+        Pattern *pattern;
+        uint32_t next;
+} Reference;
+
+struct PatternSet {
+        Pattern **patterns;
+        size_t n_patterns;
+        Reference *references;
+        uint32_t n_references;
+        HashIndex by_identifier;
+        char service[SERVICE_MAX_BYTES]; /* lower case, of the last match */
+        char reason[512];
+};
+
+/* ---- loading ---- */
+
+static bool reference_equal(const void *items, uint32_t index, Span key) {
+        return span_equal(((const Reference *) items)[index].identifier, key);
+}
+
+static int add_references(PatternSet *s, Pattern *p) {
+        for (size_t i = 0; i < p->identifiers.n; i++) {
+                Span identifier = span_from_string(p->identifiers.items[i]);
+                uint32_t first = hash_index_find(&s->by_identifier, identifier, reference_equal, s->references);
+                Reference *more = realloc(s->references, (s->n_references + 1) * sizeof(Reference));
+
+                if (!more)
+                        return -ENOMEM;
+                s->references = more;
+                s->references[s->n_references] = (Reference){identifier, p, HASH_INDEX_NONE};
+                if (first == HASH_INDEX_NONE) {
+                        if (hash_index_add(&s->by_identifier, identifier, s->n_references) < 0)
+                                return -ENOMEM;
+                } else {
+                        s->references[s->n_references].next = s->references[first].next;
+                        s->references[first].next = s->n_references;
+                }
+                s->n_references++;
+        }
+        return 0;
+}
+
+static int is_pattern_name(const struct dirent *entry) {
+        size_t n = strlen(entry->d_name);
+
+        return entry->d_name[0] != '.' && n > 8 && streq(entry->d_name + n - 8, ".pattern");
+}
+
+static bool is_listed(char *const *names, const char *name) {
+        for (size_t i = 0; names && names[i]; i++)
+                if (streq(names[i], name))
+                        return true;
+        return false;
+}
+
+static int add_pattern(PatternSet *s, const PatternSetSettings *settings, Pattern *p, IniError *reterr) {
+        IniPlace place = {p->path, 0};
+        Pattern **more;
+
+        if (settings->enable ? !is_listed(settings->enable, p->name) : p->opt_in && !settings->all) {
+                pattern_free(p);
+                return 0;
+        }
+        more = realloc(s->patterns, (s->n_patterns + 1) * sizeof(Pattern *));
+        if (!more || s->n_patterns == PATTERNS_MAX) {
+                s->patterns = more ? more : s->patterns;
+                pattern_free(p);
+                return ini_error_set(reterr, &place, -E2BIG, "no room for more patterns");
+        }
+        s->patterns = more;
+        s->patterns[s->n_patterns++] = p;
+        return 0;
+}
+
+/* Loads one file unless one of the same name was seen in a directory before. */
+static int load_file(PatternSet *s, const PatternSetSettings *settings, StringList *seen, const char *directory,
+        const char *file, IniError *reterr) {
+        char name[256];
+        _cleanup_free_ char *path = NULL;
+        Pattern *p;
+        int r;
+
+        (void) snprintf(name, sizeof(name), "%.*s", (int) (strlen(file) - 8), file);
+        if (is_listed(seen->items, name))
+                return 0;
+        r = string_list_add(seen, span_from_string(name));
+        if (r < 0)
+                return r;
+        if (asprintf(&path, "%s/%s", directory, file) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        r = pattern_load(name, path, settings->directories, settings->jit, &p, reterr);
+        if (r < 0 || !p)
+                return r;
+        return add_pattern(s, settings, p, reterr);
+}
+
+static int load_directory(PatternSet *s, const PatternSetSettings *settings, StringList *seen, const char *directory,
+        IniError *reterr) {
+        IniPlace place = {directory, 0};
+        struct dirent **entries;
+        int n, r = 0;
+
+        n = scandir(directory, &entries, is_pattern_name, alphasort);
+        if (n < 0) {
+                r = -errno;
+                return r == -ENOENT ? 0 : ini_error_set(reterr, &place, r, "cannot be read: %s", strerror(-r));
+        }
+        for (int i = 0; i < n; i++) {
+                if (r >= 0)
+                        r = load_file(s, settings, seen, directory, entries[i]->d_name, reterr);
+                free(entries[i]);
+        }
+        free(entries);
+        if (r == -ENOMEM)
+                return ini_error_set(reterr, &place, r, "out of memory");
+        return r;
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp((*(Pattern *const *) a)->name, (*(Pattern *const *) b)->name);
+}
+
+static int check_enabled(const PatternSet *s, const PatternSetSettings *settings, IniError *reterr) {
+        IniPlace place = {settings->directories[0] ? settings->directories[0] : "patterns", 0};
+        PatternSelection selection = {0};
+        const char *unknown = NULL;
+        int r = 0;
+
+        if (settings->enable)
+                r = pattern_set_select(s, settings->enable, &selection, &unknown);
+        pattern_selection_done(&selection);
+        if (r == -ENOENT)
+                return ini_error_set(reterr, &place, r, "Enable=%s: there is no pattern of this name", unknown);
+        if (s->n_patterns == 0)
+                return ini_error_set(reterr, &place, -ENOENT, "no pattern is enabled");
+        return r;
+}
+
+int pattern_set_load(const PatternSetSettings *settings, PatternSet **ret, IniError *reterr) {
+        _cleanup_(pattern_set_freep) PatternSet *s = calloc(1, sizeof(PatternSet));
+        _cleanup_(string_list_done) StringList seen = {0};
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        for (size_t i = 0; settings->directories[i]; i++) {
+                r = load_directory(s, settings, &seen, settings->directories[i], reterr);
+                if (r < 0)
+                        return r;
+        }
+        r = check_enabled(s, settings, reterr);
+        if (r < 0)
+                return r;
+        qsort(s->patterns, s->n_patterns, sizeof(Pattern *), compare_names);
+        for (size_t i = 0; i < s->n_patterns; i++) {
+                r = add_references(s, s->patterns[i]);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+PatternSet *pattern_set_free(PatternSet *s) {
+        if (!s)
+                return NULL;
+        for (size_t i = 0; i < s->n_patterns; i++)
+                pattern_free(s->patterns[i]);
+        free(s->patterns);
+        free(s->references);
+        hash_index_done(&s->by_identifier);
+        free(s);
+        return NULL;
+}
+
+Pattern *const *pattern_set_patterns(const PatternSet *s, size_t *ret_n) {
+        *ret_n = s->n_patterns;
+        return s->patterns;
+}
+
+int pattern_set_identifiers(const PatternSet *s, StringList *ret) {
+        _cleanup_(string_list_done) StringList list = {0};
+
+        for (uint32_t i = 0; i < s->n_references; i++) {
+                Span identifier = s->references[i].identifier;
+
+                /* the first of its list stands for all */
+                if (hash_index_find(&s->by_identifier, identifier, reference_equal, s->references) == i &&
+                    string_list_add(&list, identifier) < 0)
+                        return -ENOMEM;
+        }
+        *ret = list;
+        list = (StringList){0};
+        return 0;
+}
+
+static int selection_add(PatternSelection *s, Pattern *p) {
+        Pattern **more = realloc(s->patterns, (s->n + 1) * sizeof(Pattern *));
+
+        if (!more)
+                return -ENOMEM;
+        s->patterns = more;
+        s->patterns[s->n++] = p;
+        return 0;
+}
+
+int pattern_set_select(const PatternSet *s, char *const *names, PatternSelection *ret, const char **ret_unknown) {
+        _cleanup_(pattern_selection_done) PatternSelection selection = {0};
+
+        for (size_t i = 0; names[i]; i++) {
+                Pattern *found = NULL;
+
+                for (size_t k = 0; k < s->n_patterns && !found; k++)
+                        if (streq(s->patterns[k]->name, names[i]))
+                                found = s->patterns[k];
+                if (!found) {
+                        *ret_unknown = names[i];
+                        return -ENOENT;
+                }
+                if (selection_add(&selection, found) < 0)
+                        return -ENOMEM;
+        }
+        *ret = selection;
+        selection = (PatternSelection){0};
+        return 0;
+}
+
+int pattern_set_select_head(const PatternSet *s, LogHead head, PatternSelection *ret) {
+        _cleanup_(pattern_selection_done) PatternSelection selection = {0};
+
+        for (size_t i = 0; i < s->n_patterns; i++)
+                if (s->patterns[i]->heads[head] && selection_add(&selection, s->patterns[i]) < 0)
+                        return -ENOMEM;
+        *ret = selection;
+        selection = (PatternSelection){0};
+        return 0;
+}
+
+void pattern_selection_done(PatternSelection *s) {
+        free(s->patterns);
+        *s = (PatternSelection){0};
+}
+
+/* ---- judging ---- */
+
+typedef struct Judging {
+        PatternSet *set;
+        StreamState *streams;
+        const Record *record;
+        Provenance provenance; /* valid when fetched > 0 */
+        int fetched;           /* 0: not yet, 1: there, -1: there is none */
+} Judging;
+
+static const Provenance *fetch(Judging *j) {
+        if (j->fetched == 0)
+                j->fetched = j->record->ops->provenance && j->record->ops->provenance(j->record, &j->provenance) >= 0
+                        ? 1 : -1;
+        return j->fetched > 0 ? &j->provenance : NULL;
+}
+
+/* Whether the record is the server's own word, as far as that can be known. */
+static bool is_trusted(Judging *j, const Pattern *p) {
+        const Provenance *from;
+
+        if (!j->record->proven)
+                return true;
+        from = fetch(j);
+        return from && pattern_has_unit(p, from->unit) && pattern_has_uid(p, from->uid);
+}
+
+/* Puts "a NUL b NUL …" together as a key. Returns an empty span when it gets too long. */
+static Span make_key(char buf[static KEY_MAX_BYTES], const Span *parts, size_t n) {
+        size_t used = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                if (parts[i].size + 1 > KEY_MAX_BYTES - used)
+                        return SPAN_NONE;
+                if (parts[i].size > 0)
+                        memcpy(buf + used, parts[i].data, parts[i].size);
+                used += parts[i].size;
+                buf[used++] = 0;
+        }
+        return span_make(buf, used);
+}
+
+static bool is_torn(Judging *j, const Pattern *p) {
+        const Record *record = j->record;
+        char buf[KEY_MAX_BYTES];
+        Span source = span_from_string(record->source), key;
+        size_t raw_size = record->raw_size;
+
+        if (record->proven) {
+                const Provenance *from = fetch(j);
+
+                /* what anybody wrote under the server's name changes nothing and is believed nothing */
+                if (!is_trusted(j, p) || !from)
+                        return false;
+                key = make_key(buf, (Span[]){source, span_from_string(p->name), from->machine, from->unit,
+                                                from->logger}, 5);
+                raw_size = MAX(raw_size, from->raw_size);
+        } else
+                key = make_key(buf, (Span[]){source, span_from_string(p->name), record->host,
+                                                record->identifier}, 4);
+        return key.size == 0 || stream_state_is_torn(j->streams, record->source, key, raw_size, p->tears_at);
+}
+
+static bool has_hint(const Pattern *p, Span message) {
+        for (size_t i = 0; i < p->hints.n; i++)
+                if (span_contains(message, span_from_string(p->hints.items[i])))
+                        return true;
+        return false;
+}
+
+static bool has_control_byte(Span s) {
+        for (size_t i = 0; i < s.size; i++)
+                if ((unsigned char) s.data[i] < 0x20 || s.data[i] == 0x7f)
+                        return true;
+        return false;
+}
+
+static void refuse(Login *login, MatchVerdict verdict, const char *reason) {
+        login->verdict = verdict;
+        login->reason = reason;
+}
+
+/* The key under which the halves of a login find each other. */
+static Span join_key(Judging *j, const Pattern *p, Span key, char buf[static KEY_MAX_BYTES]) {
+        const Record *record = j->record;
+        const Provenance *from = record->proven ? fetch(j) : NULL;
+        Span id = key.size > 0 ? key : from ? from->pid : record->pid;
+
+        if (id.size == 0)
+                return SPAN_NONE;
+        return make_key(buf, (Span[]){span_from_string(record->source), from ? from->machine : record->host,
+                                span_from_string(p->name), id}, 4);
+}
+
+static void find_address(Judging *j, const Pattern *p, const RegexMatch *match, Login *login) {
+        char buf[KEY_MAX_BYTES];
+        Span key;
+
+        if (match->group[REGEX_GROUP_IP].data) {
+                login->has_address = ip_addr_parse(match->group[REGEX_GROUP_IP], &login->address) >= 0;
+                if (!login->has_address)
+                        refuse(login, MATCH_REFUSED, "what stands in the address's place is no address");
+                return;
+        }
+        key = join_key(j, p, match->group[REGEX_GROUP_KEY], buf);
+        login->has_address = key.size > 0 && stream_state_connected(j->streams, key, login->time, &login->address);
+        if (!login->has_address)
+                refuse(login, MATCH_REFUSED, "the line that told its address is not known");
+}
+
+static Span lower_service(PatternSet *s, Span service) {
+        size_t n = MIN(service.size, sizeof(s->service));
+
+        for (size_t i = 0; i < n; i++)
+                s->service[i] = (char) tolower((unsigned char) service.data[i]);
+        return span_make(s->service, n);
+}
+
+static void refuse_untrusted(Judging *j, const Pattern *p, Login *login) {
+        const Provenance *from = fetch(j);
+        char unit[LOG_TEXT_BYTES], uid[LOG_TEXT_BYTES];
+
+        (void) snprintf(j->set->reason, sizeof(j->set->reason),
+                "not from the server of pattern %s: _SYSTEMD_UNIT=%s _UID=%s", p->name,
+                from && from->unit.size > 0 ? log_text(unit, from->unit) : "(none)",
+                from && from->uid.size > 0 ? log_text(uid, from->uid) : "(none)");
+        refuse(login, MATCH_UNTRUSTED, j->set->reason);
+}
+
+/* A rule has taken the message: fills in the login, or says why it is not to be believed. */
+static void accept(Judging *j, Pattern *p, const Rule *rule, const RegexMatch *match, Login *login) {
+        static const MatchVerdict verdicts[_RULE_KIND_MAX] = {
+                [RULE_LOGIN] = MATCH_LOGIN, [RULE_LOGOUT] = MATCH_LOGOUT, [RULE_CONNECT] = MATCH_CONNECT,
+                [RULE_RESTART] = MATCH_RESTART, [RULE_IGNORE] = MATCH_NONE,
+        };
+        const Provenance *from = j->record->proven ? fetch(j) : NULL;
+        char buf[KEY_MAX_BYTES];
+
+        *login = (Login){.verdict = verdicts[rule->kind], .pattern = p->name, .source = j->record->source};
+        if (rule->kind == RULE_IGNORE) {
+                login->reason = "known not to be a login";
+                return;
+        }
+        login->user = match->group[REGEX_GROUP_USER];
+        login->key = match->group[REGEX_GROUP_KEY];
+        login->service = lower_service(j->set,
+                rule->service ? span_from_string(rule->service) : match->group[REGEX_GROUP_SERVICE]);
+        login->time = j->record->ops->time(j->record);
+        if (rule->kind == RULE_LOGIN || rule->kind == RULE_CONNECT)
+                find_address(j, p, match, login);
+        if (login->verdict == MATCH_REFUSED)
+                return;
+        if (login->time == 0)
+                refuse(login, MATCH_REFUSED, "its time stamp can't be read");
+        else if (!is_trusted(j, p))
+                refuse_untrusted(j, p, login);
+        else if (from && from->torn)
+                refuse(login, MATCH_TORN, "journald tore this message or the one before it");
+        else if (rule->kind == RULE_CONNECT) {
+                Span key = join_key(j, p, login->key, buf);
+
+                if (key.size > 0)
+                        stream_state_connect(j->streams, key, &login->address, login->time);
+        }
+}
+
+static void judge(Judging *j, Pattern *p, Login *login) {
+        const Record *record = j->record;
+        RegexMatch match;
+        bool torn;
+
+        *login = (Login){.verdict = MATCH_NONE, .pattern = p->name, .source = record->source};
+        if (p->journal_only && !record->proven)
+                return;
+        /* asked for each message, whatever it says: a stream's state must not miss one */
+        torn = p->tears_at > 0 && is_torn(j, p);
+        if (!has_hint(p, record->message))
+                return;
+        if (torn)
+                return refuse(login, MATCH_TORN, "it may be the rest of a torn message");
+        if (record->cut || has_control_byte(record->message))
+                return refuse(login, MATCH_HINT, record->cut ? "the line is too long" : "it has a control byte in it");
+        for (size_t i = 0; i < p->n_rules; i++) {
+                int r = regex_match(p->rules[i].regex, record->message, &match);
+
+                if (r > 0)
+                        return accept(j, p, &p->rules[i], &match, login);
+                if (r < 0)
+                        return refuse(login, MATCH_HINT, "matching it would cost too much");
+        }
+        refuse(login, MATCH_HINT, "it looks like a login, but no regex of the pattern takes it");
+}
+
+/* Of what several patterns say of one record, the most telling. */
+static int weight(MatchVerdict v) {
+        static const int weights[_MATCH_VERDICT_MAX] = {
+                [MATCH_NONE] = 0, [MATCH_HINT] = 1, [MATCH_TORN] = 2, [MATCH_REFUSED] = 3, [MATCH_UNTRUSTED] = 4,
+                [MATCH_RESTART] = 5, [MATCH_CONNECT] = 6, [MATCH_LOGOUT] = 7, [MATCH_LOGIN] = 8,
+        };
+
+        return weights[v];
+}
+
+static void count(Pattern *p, MatchVerdict v) {
+        switch (v) {
+        case MATCH_LOGIN:
+                p->counters.logins++;
+                break;
+        case MATCH_HINT:
+                p->counters.hints++;
+                break;
+        case MATCH_TORN:
+                p->counters.torn++;
+                break;
+        case MATCH_UNTRUSTED:
+                p->counters.untrusted++;
+                break;
+        case MATCH_REFUSED:
+                p->counters.refused++;
+                break;
+        default:
+                break;
+        }
+}
+
+typedef struct Best {
+        Login login;
+        Pattern *pattern;
+} Best;
+
+static void judge_better(Judging *j, Pattern *p, Best *best) {
+        Login login;
+
+        /* the spans of a login that was taken must not be overwritten by another pattern's try */
+        if (best->pattern && weight(best->login.verdict) >= weight(MATCH_RESTART) && p->tears_at == 0)
+                return;
+        judge(j, p, &login);
+        if (!best->pattern || weight(login.verdict) > weight(best->login.verdict))
+                *best = (Best){login, p};
+}
+
+void pattern_set_match(PatternSet *s, StreamState *streams, const Record *record, const PatternSelection *selection,
+        Login *ret) {
+        Judging j = {.set = s, .streams = streams, .record = record};
+        Best best = {.login = {.verdict = MATCH_NONE, .source = record->source}};
+
+        if (record->identifier.size > 0) {
+                uint32_t i = hash_index_find(&s->by_identifier, record->identifier, reference_equal, s->references);
+
+                for (; i != HASH_INDEX_NONE; i = s->references[i].next) {
+                        Pattern *p = s->references[i].pattern;
+                        bool selected = !selection || selection->n == 0;
+
+                        for (size_t k = 0; !selected && k < selection->n; k++)
+                                selected = selection->patterns[k] == p;
+                        if (selected)
+                                judge_better(&j, p, &best);
+                }
+        } else
+                for (size_t i = 0; selection && i < selection->n; i++)
+                        judge_better(&j, selection->patterns[i], &best);
+        if (best.pattern)
+                count(best.pattern, best.login.verdict);
+        if (best.login.verdict == MATCH_NONE && !best.login.reason)
+                best.login.pattern = NULL;
+        *ret = best.login;
+}
