@@ -24,7 +24,7 @@ confined() {
     grep -rlE "^ *# *include +<$header>" --include='*.[ch]' . | sed 's|^\./||' | grep -vxF "$(printf '%s\n' "$@")"
 }
 
-# exit() and its like, outside comments and programs
+# exit() and abort(), outside comments and programs; _exit() is how a forked child ends
 endings() {
     find . -name '*.c' | grep -vE "^\./(${PROGRAMS// /|})/" |
         xargs grep -nE '\b(exit|_exit|abort) *\(' | grep -vE '^[^:]*:[0-9]+: *(/?\*|//)'
