@@ -27,7 +27,7 @@ confined() {
 # exit() and abort(), outside comments and programs; _exit() is how a forked child ends
 endings() {
     find . -name '*.c' | grep -vE "^\./(${PROGRAMS// /|})/" |
-        xargs grep -nE '\b(exit|_exit|abort) *\(' | grep -vE '^[^:]*:[0-9]+: *(/?\*|//)'
+        xargs grep -nE '\b(exit|abort) *\(' | grep -vE '^[^:]*:[0-9]+: *(/?\*|//)'
 }
 
 # Inside programs everything but another program may be used.
