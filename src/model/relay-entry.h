@@ -30,7 +30,8 @@ typedef struct RelayEntry {
 #define RELAY_VALUE_BYTES (16 + 24 + RELAY_HOW_MAX_BYTES + 3 * RELAY_USER_MAX_BYTES)
 
 /* Writes the value "VERDICT UNTIL HOW [USER]", the user percent-encoded (RFC 3986, unreserved characters and
- * '@' as they are). Too long a HOW or user is cut. Returns its length. */
+ * '@' as they are). Too long a HOW or user is cut; in HOW other bytes become '_' and an empty one is "-".
+ * Returns its length. */
 size_t relay_value_format(char buf[static RELAY_VALUE_BYTES], const RelayEntry *entry);
 
 /* Reads a value into verdict, until, how and user of *ret; how and user point into `value`, the user still
@@ -51,6 +52,11 @@ typedef struct RelayLengths {
         bool v6[129];
 } RelayLengths;
 
+/* Limits of a header's numbers: no sum of them can overflow. A TTL beyond ten years is a mistake. */
+#define RELAY_GENERATION_MAX ((uint64_t) INT64_MAX)
+#define RELAY_WRITTEN_MAX ((uint64_t) INT64_MAX)
+#define RELAY_TTL_MAX (UINT64_C(3660) * 24 * 60 * 60)
+
 typedef struct RelayHeader {
         uint64_t generation; /* of the base; in a delta that of the base it belongs to */
         uint64_t written;    /* seconds since the epoch */
@@ -58,6 +64,9 @@ typedef struct RelayHeader {
         uint64_t count;      /* records beside this one */
         RelayLengths lengths;
 } RelayHeader;
+
+/* Notes that there is a record of this network. */
+void relay_lengths_add(RelayLengths *lengths, const IpNetwork *network);
 
 /* Writes "VERSION GENERATION WRITTEN TTL COUNT LENGTHS", LENGTHS as "4/32,6/64" or "-". Returns its length. */
 size_t relay_header_format(char buf[static RELAY_HEADER_BYTES], const RelayHeader *header);
