@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When to write what, so that a login can be seen in milliseconds beside a million others. What a record says is
+ * the grant room's business, how a file is laid out relay-writer.c's, how it is read cdb/relay-lookup.c's.
+ *
+ * In place are always a base and a delta with all changes since the base's snapshot. A new base is prepared
+ * beside them while that delta goes on being written, so the delta in place is never older than the base in place;
+ * then base and delta change places with their successors, base first. Invariant: generation of the base in
+ * place − generation of the delta in place is 0, or 1 between the two renames (or after a failure there, until
+ * the delta's is repeated; no further base is begun before that). Only where it is not known what is in place (at
+ * start, after damage) the delta goes first: readers then wait for the base, or doubt, but never mix ours with
+ * what somebody else has left. */
+
+#include "publish/publisher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "basic/fd-util.h"
+#include "basic/time-util.h"
+#include "cdb/relay-lookup.h"
+#include "publish/change-map.h"
+#include "publish/relay-writer.h"
+
+/* Costs: a delta of d changes takes D = a + c·d to write, a base of n records c·n, c being about 0.3 µs. With small
+ * deltas the bases cost most, with large ones the deltas. As in renting or buying skis, a new base is due when the
+ * deltas since the last one have cost as much as it did: at most twice the best that could have been
+ * done, on any machine and table, without a constant. Pausing PAUSE × D after each delta bounds the deltas to
+ * 1/(PAUSE + 1) of a core and the bases, which then cost the same, too: 2/17 = 12% in all, however many logins
+ * there are. For 1,000 logins a second and a million grants that makes a base every 5 s, deltas of up to 5,000
+ * changes that take 2 ms, and 35 ms between them. */
+#define PAUSE 16
+
+/* A slower machine rather spends more of its time than be slow to be seen, up to a fifth of a core. */
+#define PAUSE_MAX_USEC (40 * USEC_PER_MSEC)
+#define PAUSE_LEAST 4
+
+/* Below this a delta costs what an empty one costs, and a base would gain nothing. */
+#define CHANGES_MIN 64
+
+/* Up to here a base is written as fast as the daemon could fork. */
+#define IN_PROCESS_RECORDS_MAX 2000
+
+/* Changes wait for the batch that they came in, but not for a loop that never runs dry. */
+#define DEADLINE_USEC (25 * USEC_PER_MSEC)
+
+#define RETRY_MIN_USEC (1 * USEC_PER_SEC)
+#define RETRY_MAX_USEC (30 * USEC_PER_SEC)
+
+/* If bases fail for long, changes are looked through for those that no longer matter at this number of them, and
+ * then at twice what was left: they stay within twice the live records. */
+#define TIDY_CHANGES_MIN 65536
+
+struct PublisherSink {
+        RelayWriter writer;
+};
+
+#define SINK_INIT ((PublisherSink){.writer = RELAY_WRITER_INIT})
+
+/* What the child that writes a base says in the end; if it says nothing, it died. */
+typedef struct ChildResult {
+        int32_t error;
+        uint32_t records;
+} ChildResult;
+
+struct Publisher {
+        PublisherConfig config;
+        char *path, *delta_path;
+
+        ChangeMap changes;
+        uint32_t stamp;       /* number of snapshots begun; a change bears that of its time */
+        uint32_t tidy_at;
+        uint64_t generation;  /* of the base in place */
+        uint64_t used;        /* the highest generation that may stand in any file */
+        uint64_t written, base_records;
+        bool started;         /* publisher_flush() was called */
+        bool known;           /* base and delta in place are ours */
+        bool dirty;           /* the delta in place lacks changes */
+        bool behind;          /* … and belongs to the base before the one in place */
+        bool base_due;        /* whatever it costs */
+
+        PublisherSink building; /* the base that the child writes */
+        pid_t child;            /* 0: none */
+        int child_fd;
+        usec_t child_since;
+
+        usec_t base_cost, deltas_cost, next_delta; /* monotonic clock */
+        int base_error, delta_error, reported_error;
+        usec_t retry_delay, retry_at;
+
+        sd_event *event;
+        sd_event_source *soon, *timer, *child_source;
+};
+
+static usec_t monotonic_now(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (usec_t) ts.tv_sec * USEC_PER_SEC + (usec_t) ts.tv_nsec / 1000;
+}
+
+static void sink_done(PublisherSink *sink) {
+        relay_writer_done(&sink->writer);
+}
+
+int publisher_sink_add(PublisherSink *sink, const RelayEntry *entry) {
+        return relay_writer_add(&sink->writer, entry);
+}
+
+static int report(Publisher *p, bool success) {
+        int error = p->delta_error < 0 ? p->delta_error : p->base_error;
+        PublisherReport r = {
+                .error = error,
+                .generation = p->generation,
+                .written = p->written,
+                .base_records = p->base_records,
+                .delta_records = p->changes.n,
+        };
+
+        if (error == 0)
+                p->retry_delay = 0;
+        if (p->config.on_published && (success || error != p->reported_error))
+                p->config.on_published(p->config.userdata, &r);
+        p->reported_error = error;
+        return error;
+}
+
+/* Notes a failure of the base or the delta. Returns r. */
+static int failed(Publisher *p, int *error, int r) {
+        usec_t now = monotonic_now();
+
+        *error = r;
+        /* explicit flushes in between do not push the next try away */
+        if (now >= p->retry_at) {
+                p->retry_delay = MIN(MAX(2 * p->retry_delay, RETRY_MIN_USEC), RETRY_MAX_USEC);
+                p->retry_at = now + p->retry_delay;
+        }
+        (void) report(p, false);
+        return r;
+}
+
+static RelayHeader header_now(const Publisher *p, uint64_t generation) {
+        return (RelayHeader){.generation = generation, .written = time_now() / USEC_PER_SEC, .ttl = p->config.ttl};
+}
+
+static int add_change(void *userdata, const RelayEntry *entry) {
+        return relay_writer_add(userdata, entry);
+}
+
+/* Completes a temporary delta for the base of `generation` with the changes that bear `since` or a later stamp. */
+static int prepare_delta(const Publisher *p, uint64_t generation, uint32_t since, RelayWriter *ret) {
+        _cleanup_(relay_writer_done) RelayWriter w = RELAY_WRITER_INIT;
+        RelayHeader header = header_now(p, generation);
+        int r;
+
+        r = relay_writer_open(&w, p->delta_path, &header, true, p->config.publish_users);
+        if (r < 0)
+                return r;
+        r = change_map_each(&p->changes, since, add_change, &w);
+        if (r < 0)
+                return r;
+        r = relay_writer_finish(&w);
+        if (r < 0)
+                return r;
+        *ret = w;
+        w = RELAY_WRITER_INIT;
+        return 0;
+}
+
+static void delta_in_place(Publisher *p, const RelayWriter *w) {
+        p->dirty = p->behind = false;
+        p->delta_error = 0;
+        p->written = w->header.written;
+}
+
+/* Writes the delta of the base in place with all changes since that one's snapshot. */
+static int write_delta(Publisher *p) {
+        _cleanup_(relay_writer_done) RelayWriter w = RELAY_WRITER_INIT;
+        usec_t begin = monotonic_now(), cost, pause;
+        int r;
+
+        r = prepare_delta(p, p->generation, 0, &w);
+        if (r >= 0)
+                r = relay_writer_commit(&w);
+        if (r < 0)
+                return failed(p, &p->delta_error, r);
+        delta_in_place(p, &w);
+        cost = monotonic_now() - begin;
+        pause = MIN(PAUSE * cost, MAX(PAUSE_MAX_USEC, PAUSE_LEAST * cost));
+        p->next_delta = begin + cost + pause;
+        p->deltas_cost += cost;
+        return 0;
+}
+
+static bool is_since_snapshot(void *userdata, _unused_ const RelayEntry *entry, uint32_t stamp) {
+        const Publisher *p = userdata;
+
+        return stamp >= p->stamp;
+}
+
+static void base_in_place(Publisher *p, const PublisherSink *sink, uint64_t records, usec_t cost) {
+        p->generation = sink->writer.header.generation;
+        p->base_records = records;
+        p->written = sink->writer.header.written;
+        p->base_error = 0;
+        p->base_cost = cost;
+        p->deltas_cost = 0;
+        p->tidy_at = TIDY_CHANGES_MIN;
+        change_map_filter(&p->changes, is_since_snapshot, p);
+}
+
+/* Puts a complete temporary base and its delta in place. */
+static int commit_base(Publisher *p, PublisherSink *sink, uint64_t records, usec_t begin) {
+        _cleanup_(relay_writer_done) RelayWriter delta = RELAY_WRITER_INIT;
+        int r;
+
+        /* the delta in place must not be older than the new base, for whoever reads between the renames */
+        r = p->dirty ? write_delta(p) : 0;
+        if (r < 0)
+                return r;
+        r = prepare_delta(p, sink->writer.header.generation, p->stamp, &delta);
+        if (r >= 0)
+                r = relay_writer_commit(&sink->writer);
+        if (r < 0)
+                return failed(p, &p->base_error, r);
+        base_in_place(p, sink, records, monotonic_now() - begin);
+        p->dirty = p->behind = true; /* until its delta is there too */
+        r = relay_writer_commit(&delta);
+        if (r < 0)
+                return failed(p, &p->delta_error, r);
+        delta_in_place(p, &delta);
+        return 0;
+}
+
+/* Opens a temporary base that is the state of things from now on. */
+static int begin_base(Publisher *p, uint64_t generation, PublisherSink *ret) {
+        RelayHeader header = header_now(p, generation);
+        int r;
+
+        r = relay_writer_open(&ret->writer, p->path, &header, false, p->config.publish_users);
+        if (r < 0)
+                return r;
+        p->used = MAX(p->used, generation);
+        p->stamp++;
+        p->base_due = false;
+        return 0;
+}
+
+static int fill_base(const Publisher *p, PublisherSink *sink) {
+        int r = p->config.snapshot(p->config.userdata, sink);
+
+        return r < 0 ? r : relay_writer_finish(&sink->writer);
+}
+
+static int write_base(Publisher *p) {
+        _cleanup_(sink_done) PublisherSink sink = SINK_INIT;
+        usec_t begin = monotonic_now();
+        int r;
+
+        r = begin_base(p, p->generation + 1, &sink);
+        if (r >= 0)
+                r = fill_base(p, &sink);
+        if (r < 0) {
+                p->base_due = true;
+                return failed(p, &p->base_error, r);
+        }
+        r = commit_base(p, &sink, sink.writer.header.count, begin);
+        if (r < 0)
+                p->base_due = p->base_due || !p->behind;
+        return r;
+}
+
+static void stop_child(Publisher *p) {
+        p->child_source = sd_event_source_disable_unref(p->child_source);
+        if (p->child > 0) {
+                (void) kill(p->child, SIGKILL);
+                while (waitpid(p->child, NULL, 0) < 0 && errno == EINTR)
+                        ;
+        }
+        p->child = 0;
+        p->child_fd = close_fd(p->child_fd);
+        sink_done(&p->building);
+        p->building = SINK_INIT;
+}
+
+/* Writes both files out of a snapshot, whatever is in place, and the delta first. */
+static int write_both(Publisher *p) {
+        _cleanup_(relay_writer_done) RelayWriter delta = RELAY_WRITER_INIT;
+        _cleanup_(sink_done) PublisherSink sink = SINK_INIT;
+        usec_t begin = monotonic_now();
+        int r;
+
+        stop_child(p);
+        p->known = false;
+        /* a number that no file can have yet: a delta must not fit to a base that it was not made for */
+        r = begin_base(p, p->used + 1, &sink);
+        if (r >= 0)
+                r = fill_base(p, &sink);
+        if (r >= 0)
+                r = prepare_delta(p, sink.writer.header.generation, p->stamp, &delta);
+        if (r >= 0)
+                r = relay_writer_commit(&delta);
+        if (r >= 0)
+                r = relay_writer_commit(&sink.writer);
+        if (r < 0)
+                return failed(p, &p->base_error, r);
+        p->known = true;
+        base_in_place(p, &sink, sink.writer.header.count, monotonic_now() - begin);
+        delta_in_place(p, &delta);
+        return 0;
+}
+
+/* Closes whatever the child has inherited but two: a socket of the daemon must not be kept open by it. */
+static void close_others(int a, int b) {
+        (void) close_range(STDERR_FILENO + 1, (unsigned) MIN(a, b) - 1, 0);
+        if (MAX(a, b) - MIN(a, b) > 1)
+                (void) close_range((unsigned) MIN(a, b) + 1, (unsigned) MAX(a, b) - 1, 0);
+        (void) close_range((unsigned) MAX(a, b) + 1, UINT_MAX, 0);
+}
+
+static _noreturn_ void run_child(Publisher *p, int result_fd, pid_t parent) {
+        ChildResult result;
+
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+                _exit(1);
+        close_others(p->building.writer.file.fd, result_fd);
+        result.error = fill_base(p, &p->building);
+        result.records = (uint32_t) p->building.writer.header.count;
+        _exit(write_all(result_fd, &result, sizeof(result)) < 0);
+}
+
+/* The child has ended, or said that it is done. */
+static int finish_child(Publisher *p) {
+        _cleanup_(sink_done) PublisherSink sink = SINK_INIT;
+        ChildResult result;
+        int r;
+
+        if (read(p->child_fd, &result, sizeof(result)) != sizeof(result))
+                result.error = -EIO;
+        sink = p->building;
+        p->building = SINK_INIT;
+        stop_child(p);
+        if (!p->known)
+                return 0; /* meanwhile it was found that both must be written anew */
+        if (result.error < 0)
+                r = failed(p, &p->base_error, result.error);
+        else
+                r = commit_base(p, &sink, result.records, p->child_since);
+        if (r < 0)
+                p->base_due = p->base_due || !p->behind;
+        return r;
+}
+
+static void schedule(Publisher *p);
+
+static int on_child(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t revents, void *userdata) {
+        Publisher *p = userdata;
+
+        if (finish_child(p) >= 0)
+                (void) report(p, true);
+        schedule(p);
+        return 0;
+}
+
+/* Has a child write the base, out of the memory as it is now. */
+static int fork_base(Publisher *p) {
+        _cleanup_close_ int read_end = -1, write_end = -1;
+        pid_t parent = getpid(), child;
+        int fds[2], r;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        read_end = fds[0];
+        write_end = fds[1];
+        p->child_since = monotonic_now();
+        r = begin_base(p, p->generation + 1, &p->building);
+        if (r < 0)
+                return r;
+        child = fork();
+        if (child < 0)
+                return -errno;
+        if (child == 0)
+                run_child(p, write_end, parent);
+        p->child = child;
+        r = sd_event_add_io(p->event, &p->child_source, read_end, POLLIN, on_child, p);
+        if (r < 0)
+                return r;
+        p->child_fd = read_end;
+        read_end = -1;
+        return 0;
+}
+
+static bool is_base_wanted(const Publisher *p) {
+        if (!p->known || p->child > 0 || p->behind)
+                return false;
+        return p->base_due || (p->changes.n >= CHANGES_MIN && p->deltas_cost >= p->base_cost);
+}
+
+/* Returns 0 when one was written or is being written, or -errno. */
+static int start_base(Publisher *p) {
+        int r;
+
+        if (!p->event || p->base_records + p->changes.n <= IN_PROCESS_RECORDS_MAX)
+                return write_base(p);
+        r = fork_base(p);
+        if (r < 0) {
+                stop_child(p);
+                p->base_due = true;
+                return failed(p, &p->base_error, r);
+        }
+        return 0;
+}
+
+typedef struct Tidy {
+        CdbFile base;
+        uint64_t now;
+        int error;
+} Tidy;
+
+static void tidy_done(Tidy *t) {
+        cdb_file_close(&t->base);
+}
+
+/* A change that grants nothing matters only if it hides a live record of the base. */
+static bool is_mattering(void *userdata, const RelayEntry *entry, _unused_ uint32_t stamp) {
+        char key[IP_TEXT_BYTES], value[RELAY_VALUE_BYTES];
+        RelayEntry hidden;
+        Tidy *t = userdata;
+        size_t size;
+        int r;
+
+        if (entry->verdict != RELAY_REVOKED && (entry->until == 0 || entry->until > t->now))
+                return true;
+        (void) ip_network_format(key, &entry->network);
+        r = cdb_file_find(&t->base, span_from_string(key), value, sizeof(value), &size);
+        if (r > 0)
+                r = relay_value_parse(span_make(value, size), &hidden);
+        else if (r == 0)
+                return false;
+        return r < 0 || hidden.until == 0 || hidden.until > t->now;
+}
+
+static void tidy_changes(Publisher *p) {
+        _cleanup_(tidy_done) Tidy t = {.base = CDB_FILE_INIT, .now = time_now() / USEC_PER_SEC};
+
+        if (p->changes.n < p->tidy_at || p->child > 0 || p->behind)
+                return;
+        if (cdb_file_open(&t.base, p->path) < 0)
+                return;
+        change_map_filter(&p->changes, is_mattering, &t);
+        p->tidy_at = MAX(2 * p->changes.n, (uint32_t) TIDY_CHANGES_MIN);
+}
+
+/* Writes what is to be written now. Returns 0 or the -errno for which changes cannot be read yet. */
+static int work(Publisher *p) {
+        bool wrote = p->dirty || !p->known;
+        int r = 0;
+
+        if (!p->known)
+                r = write_both(p);
+        else if (p->dirty) {
+                tidy_changes(p);
+                r = write_delta(p);
+        }
+        if (r >= 0 && is_base_wanted(p) && (p->base_error >= 0 || monotonic_now() >= p->retry_at)) {
+                wrote = true;
+                (void) start_base(p); /* readers have all changes already; a failure has been reported */
+        }
+        if (r >= 0 && wrote)
+                (void) report(p, true);
+        schedule(p);
+        return r;
+}
+
+static int on_due(Publisher *p) {
+        (void) work(p);
+        return 0;
+}
+
+static int on_soon(_unused_ sd_event_source *s, void *userdata) {
+        return on_due(userdata);
+}
+
+static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *userdata) {
+        return on_due(userdata);
+}
+
+/* Has the loop call on_due() when the next thing is to be done. */
+static void schedule(Publisher *p) {
+        usec_t now = monotonic_now(), at = USEC_INFINITY;
+
+        if (!p->event || !p->started)
+                return;
+        if (!p->known || p->dirty)
+                at = p->delta_error < 0 || (!p->known && p->base_error < 0) ? p->retry_at : p->next_delta;
+        if (is_base_wanted(p) && p->delta_error == 0)
+                at = MIN(at, p->base_error < 0 ? p->retry_at : 0);
+        (void) sd_event_source_set_enabled(p->soon, at <= now ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        (void) sd_event_source_set_time(p->timer, at <= now ? now + DEADLINE_USEC : at);
+        (void) sd_event_source_set_enabled(p->timer, at < USEC_INFINITY ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+/* The generation to go on from: the highest that stands in a readable header, so that a reader with an old delta
+ * open can see that the base is not its own. */
+static uint64_t found_generation(const char *path) {
+        _cleanup_(cdb_file_close) CdbFile f = CDB_FILE_INIT;
+        char value[RELAY_HEADER_BYTES];
+        RelayHeader header;
+        size_t size;
+
+        if (cdb_file_open(&f, path) < 0 ||
+            cdb_file_find(&f, SPAN_LITERAL(RELAY_HEADER_KEY), value, sizeof(value), &size) <= 0 ||
+            relay_header_parse(span_make(value, size), &header) < 0)
+                return 0;
+        /* one that leaves no room to count on is nobody's */
+        return header.generation < RELAY_GENERATION_MAX / 2 ? header.generation : 0;
+}
+
+int publisher_new(const PublisherConfig *config, Publisher **ret) {
+        _cleanup_(publisher_freep) Publisher *p = NULL;
+        char delta_path[PATH_MAX];
+
+        if (relay_delta_path(delta_path, config->path) < 0)
+                return -EINVAL;
+        p = calloc(1, sizeof(Publisher));
+        if (!p)
+                return -ENOMEM;
+        p->config = *config;
+        p->changes = CHANGE_MAP_INIT;
+        p->building = SINK_INIT;
+        p->child_fd = -1;
+        p->tidy_at = TIDY_CHANGES_MIN;
+        p->path = strdup(config->path);
+        p->delta_path = strdup(delta_path);
+        if (!p->path || !p->delta_path)
+                return -ENOMEM;
+        p->used = MAX(found_generation(p->path), found_generation(p->delta_path));
+        *ret = TAKE_PTR(p);
+        return 0;
+}
+
+Publisher *publisher_free(Publisher *p) {
+        if (!p)
+                return NULL;
+        stop_child(p);
+        p->soon = sd_event_source_disable_unref(p->soon);
+        p->timer = sd_event_source_disable_unref(p->timer);
+        p->event = sd_event_unref(p->event);
+        change_map_done(&p->changes);
+        free(p->path);
+        free(p->delta_path);
+        free(p);
+        return NULL;
+}
+
+int publisher_attach(Publisher *p, sd_event *event) {
+        int r;
+
+        assert(!p->event);
+        r = sd_event_add_defer(event, &p->soon, on_soon, p);
+        if (r < 0)
+                return r;
+        /* after whatever else this turn of the loop has to do, so that a batch is written at once … */
+        r = sd_event_source_set_priority(p->soon, SD_EVENT_PRIORITY_IDLE);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(p->soon, SD_EVENT_OFF);
+        /* … but before it when that does not end */
+        if (r >= 0)
+                r = sd_event_add_time(event, &p->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_timer, p);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_priority(p->timer, SD_EVENT_PRIORITY_NORMAL - 10);
+        if (r < 0)
+                return r;
+        p->event = sd_event_ref(event);
+        schedule(p);
+        return 0;
+}
+
+int publisher_put(Publisher *p, const RelayEntry *entry) {
+        int r = 0;
+
+        /* as long as nothing of ours is in place, the snapshot to come has it */
+        if (p->known)
+                r = change_map_put(&p->changes, entry, p->config.publish_users, p->stamp);
+        if (r < 0)
+                p->known = false;
+        if (!p->dirty || r < 0) {
+                p->dirty = true;
+                schedule(p);
+        }
+        return r;
+}
+
+int publisher_flush(Publisher *p) {
+        p->started = true;
+        return work(p);
+}
+
+int publisher_rewrite(Publisher *p) {
+        p->known = false;
+        return publisher_flush(p);
+}
+
+void publisher_set_options(Publisher *p, uint64_t ttl, bool publish_users) {
+        p->config.ttl = ttl;
+        p->config.publish_users = publish_users;
+        p->base_due = true;
+        p->dirty = true; /* the delta's header has the TTL too */
+        schedule(p);
+}
