@@ -19,7 +19,7 @@ int log_max_level(void) {
         return max_level;
 }
 
-static void write_line(int priority, int error, const char *format, va_list ap) {
+static _printf_(3, 0) void write_line(int priority, int error, const char *format, va_list ap) {
         /* stderr is the journal when systemd says so; the device and inode are not compared, a wrong guess
          * costs three characters */
         static int under_journal = -1;
