@@ -73,10 +73,11 @@ is_granted "copytruncate: and once more" "$a" "$ADDRESS"
 
 # copytruncate and a refill past the old position, in which an attacker's text stands just where the old position was:
 # read from there it is a perfect login line, read from the start it is the end of somebody's failure.
-refill() { # FILE: prints what the file shall hold
-    local at=$1 head
-    head="$(date '+%b %e %H:%M:%S') box app: "
-    printf '%s%*s' "$head" $((at - ${#head})) '' | tr ' ' 'x' | sed "s/^x*/&/"
+refill() { # POSITION
+    local head
+    head="$(date '+%b %e %H:%M:%S') box app: failed: "
+    printf '%s' "$head"
+    printf '%*s' $(($1 - ${#head})) '' | tr ' ' x
     line 203.0.113.66
 }
 for i in 1 2 3; do write_login refill; done
