@@ -38,7 +38,7 @@ is "each address stands once" "$(ctl list --json | python3 "$LIB/json-get" --col
 is "no temporary file is left" "$(find "$WORK/run" "$WORK/state" -type f | grep -vE '/(relay|relay-delta)\.cdb$|/state[^/]*$|/[a-z-]+$|/[a-z-]+\.[a-z]+$')" ""
 
 second=0
-"$BUILD/authrelayd" --config="$WORK/authrelay.conf" --patterns="$SOURCE/patterns" >"$WORK/second.log" 2>&1 &
+"$BIN/authrelayd" --config="$WORK/authrelay.conf" --patterns="$SOURCE/patterns" >"$WORK/second.log" 2>&1 &
 SECOND=$!
 at_exit "kill -KILL $SECOND"
 wait_until 10 not kill -0 $SECOND && { wait $SECOND || second=$?; }

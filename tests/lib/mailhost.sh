@@ -10,7 +10,7 @@ SERVER4=203.0.113.1 SERVER6=2001:db8::1
 mailhost_new() { # GROUP
     needs_root
     needs mmdebstrap nsenter unshare ip python3
-    [ -x "$BUILD/authrelayd" ] || bail "not built: $BUILD/authrelayd"
+    [ -x "$BIN/authrelayd" ] || bail "not built: $BIN/authrelayd"
     grep -q ' cgroup2 ' /proc/self/mounts || skip_all "needs a mounted cgroup2 file system"
     GROUP=$1
     WORK=$(mktemp -d "${TMPDIR:-/tmp}/authrelay-e2e.XXXXXX")

@@ -8,7 +8,9 @@ TAP_RUN=0 TAP_FAILED=0 TAP_PLANNED=-1 TAP_CLEANUPS=() TAP_DIAGNOSE=:
 LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SOURCE=${AUTHRELAY_SOURCE:-$(cd "$LIB/../.." && pwd)}
 export BUILD=${AUTHRELAY_BUILD:-$SOURCE/build}
-export LC_ALL=C.UTF-8
+BIN=$BUILD # where the programs are built
+[ -x "$BIN/relaylock" ] || BIN=$BUILD/src
+export BIN LC_ALL=C.UTF-8
 
 plan() { TAP_PLANNED=$1; echo "1..$1"; }
 diag() { local text="$*"; printf '# %s\n' "${text//$'\n'/$'\n# '}" >&2; }

@@ -6,7 +6,7 @@ WORK='' DAEMON='' LOG=''
 daemon_new() { # [LINE-OF-CONFIGURATION...]
     local program
     for program in authrelayd authrelayctl relaylock; do
-        [ -x "$BUILD/$program" ] || bail "not built: $BUILD/$program"
+        [ -x "$BIN/$program" ] || bail "not built: $BIN/$program"
     done
     WORK=$(mktemp -d "${TMPDIR:-/tmp}/authrelay-e2e.XXXXXX")
     at_exit "rm -rf '$WORK'"
@@ -23,7 +23,7 @@ configure() { printf '%s\n' '[Sources]' Journal=no "File=$LOG" "$@" >"$WORK/auth
 
 # Started means: it has published its table and answers.
 daemon_start() {
-    "$BUILD/authrelayd" --config="$WORK/authrelay.conf" --patterns="$SOURCE/patterns" >>"$WORK/daemon.log" 2>&1 &
+    "$BIN/authrelayd" --config="$WORK/authrelay.conf" --patterns="$SOURCE/patterns" >>"$WORK/daemon.log" 2>&1 &
     DAEMON=$!
     wait_until 20 ctl status || bail "the daemon does not answer"
 }
@@ -43,11 +43,11 @@ daemon_kill() { # without the shell's remark that it was killed
     DAEMON=
 }
 
-ctl() { "$BUILD/authrelayctl" "$@"; }
+ctl() { "$BIN/authrelayctl" "$@"; }
 may_relay() { ctl check "$1" >/dev/null 2>&1; }
 grants() { ctl list --json | python3 "$LIB/json-get" --column address | sort | paste -sd' '; }
 status_number() { ctl status --json | python3 "$LIB/json-get" "$1"; }
-relays() { [ "$(TCPREMOTEIP=$1 "$BUILD/relaylock" -f "$WORK/run/relay.cdb" sh -c 'echo ${RELAYCLIENT+yes}')" = yes ]; }
+relays() { [ "$(TCPREMOTEIP=$1 "$BIN/relaylock" -f "$WORK/run/relay.cdb" sh -c 'echo ${RELAYCLIENT+yes}')" = yes ]; }
 
 log_line() { printf '%s mx %s\n' "$(date '+%b %e %H:%M:%S')" "$1" >>"$LOG"; }
 dovecot_line() { # ADDRESS [USER]
@@ -61,5 +61,5 @@ daemon_diagnose() {
     echo "--- the log"
     tail -n 10 "$LOG"
     echo "--- status"
-    timeout 5 "$BUILD/authrelayctl" status
+    timeout 5 "$BIN/authrelayctl" status
 }

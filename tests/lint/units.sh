@@ -17,7 +17,7 @@ verify() { # UNIT
     local copy=$ROOT/verify unit out
     mkdir -p "$copy"
     for unit in "${UNITS[@]}"; do
-        sed -E "s#=([-+!]*)/[^ ]*/(authrelayd|authrelayctl|relaylock)#=\1$BUILD/\2#" "$unit" >"$copy/${unit##*/}"
+        sed -E "s#=([-+!]*)/[^ ]*/(authrelayd|authrelayctl|relaylock)#=\1$BIN/\2#" "$unit" >"$copy/${unit##*/}"
     done
     out=$(SYSTEMD_UNIT_PATH="$copy:" systemd-analyze verify --man=no "$copy/${1##*/}" 2>&1 | grep -F authrelay)
     [ -z "$out" ] || { echo "$out"; return 1; }
