@@ -24,26 +24,6 @@ typedef struct Reading {
         bool any; /* an assignment was seen: the file is not a mask */
 } Reading;
 
-int string_list_add(StringList *l, Span s) {
-        char **more = realloc(l->items, (l->n + 2) * sizeof(char *));
-
-        if (!more)
-                return -ENOMEM;
-        l->items = more;
-        l->items[l->n] = strndup(strempty(s.data), s.size);
-        if (!l->items[l->n])
-                return -ENOMEM;
-        l->items[++l->n] = NULL;
-        return 0;
-}
-
-void string_list_done(StringList *l) {
-        for (size_t i = 0; i < l->n; i++)
-                free(l->items[i]);
-        free(l->items);
-        *l = (StringList){0};
-}
-
 /* Appends the words of a value; an empty value empties the list, as in systemd.syntax(7). */
 static int add_words(StringList *l, const char *value, int (*check)(Span word)) {
         Span rest = span_from_string(value), word;

@@ -4,6 +4,7 @@
 /* One *.pattern file and its drop-ins, as authrelay.pattern(5) describes them. */
 
 #include "basic/ini-file.h"
+#include "basic/string-list.h"
 #include "match/regex.h"
 #include "model/login.h"
 #include "model/log-line.h"
@@ -32,12 +33,6 @@ typedef struct Example {
         MatchVerdict verdict;
         unsigned place; /* line of the file */
 } Example;
-
-/* A list of strings that ends in NULL. */
-typedef struct StringList {
-        char **items;
-        size_t n;
-} StringList;
 
 typedef struct PatternCounters {
         uint64_t logins, hints, torn, untrusted, refused;
@@ -73,7 +68,3 @@ DEFINE_CLEANUP(Pattern *, pattern_free)
 bool pattern_has_unit(const Pattern *p, Span unit);
 /* True if `uid` (decimal) is one of UID=, names looked up when the pattern was loaded. */
 bool pattern_has_uid(const Pattern *p, Span uid);
-
-/* Appends a copy. Returns 0 or -ENOMEM. */
-int string_list_add(StringList *l, Span s);
-void string_list_done(StringList *l);

@@ -12,6 +12,7 @@ typedef enum GrantEventType {
         GRANT_EVENT_EXPIRED,
         GRANT_EVENT_REVOKED,  /* taken away before its time */
         GRANT_EVENT_REFUSED,  /* a login that got no grant; `reason` says why */
+        GRANT_EVENT_CROWDED,  /* many users log in from one address: a proxy that hides its clients? */
         _GRANT_EVENT_TYPE_MAX,
         _GRANT_EVENT_TYPE_INVALID = -22,
 } GrantEventType;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* authrelay.conf and its drop-ins, as authrelay.conf(5) describes them. */
+
+#include "basic/ini-file.h"
+#include "grant/policy.h"
+
+typedef enum ConfigJournal {
+        CONFIG_JOURNAL_AUTO, /* yes, unless there is another source */
+        CONFIG_JOURNAL_NO,
+        CONFIG_JOURNAL_YES,
+} ConfigJournal;
+
+typedef struct ConfigFile {
+        char *path;
+        char *zone;          /* NULL: the host's */
+        StringList patterns; /* those that its lines are tried with; empty: by identifier */
+        unsigned line;
+        char *place; /* configuration file that named it */
+} ConfigFile;
+
+typedef struct Config {
+        ConfigJournal journal;
+        char *journal_directory, *journal_namespace;
+        bool journal_trusted;
+        usec_t journal_latency;
+        ConfigFile *files;
+        size_t n_files;
+        Policy policy;
+        bool publish_users;
+        StringList pattern_directories;
+        bool has_enable;
+        StringList enable;
+        StringList warnings; /* file:line: reason, of what is not understood and not fatal */
+} Config;
+
+/* Reads the file and all *.conf of the directory FILE.d. With `optional` a file that is not there is an empty one.
+ * Returns 0, or -errno with file:line: reason. */
+int config_load(const char *path, bool optional, Config *ret, IniError *reterr);
+void config_done(Config *c);
+
+/* Whether the journal is read, Journal=auto resolved. */
+bool config_reads_journal(const Config *c);

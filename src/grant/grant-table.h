@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Who may relay, until when, and why. Times are seconds since the epoch unless they are usec_t; `now` is always
+ * an argument: nothing here reads a clock. Every change is told to the listener as it happens. */
+
+#include "grant/policy.h"
+#include "model/grant-event.h"
+#include "model/login.h"
+#include "model/relay-entry.h"
+#include "state/bytes.h"
+
+typedef struct GrantTable GrantTable;
+
+/* `policy` is borrowed and must outlive the table or be replaced. Returns 0 or -ENOMEM. */
+int grant_table_new(const Policy *policy, GrantListener listener, void *userdata, GrantTable **ret);
+GrantTable *grant_table_free(GrantTable *t);
+
+DEFINE_CLEANUP(GrantTable *, grant_table_free)
+
+/* Puts another policy in place of the old one and judges every grant again. */
+void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now);
+
+typedef enum GrantOutcome {
+        GRANT_NEW,
+        GRANT_EXTENDED,
+        GRANT_REFUSED, /* and the listener heard why */
+        GRANT_STALE,   /* older than TTL= */
+} GrantOutcome;
+
+/* A login was seen (verdict MATCH_LOGIN). Returns a GrantOutcome, or -ENOMEM. */
+int grant_table_login(GrantTable *t, const Login *login, uint64_t now);
+
+/* A grant by hand; `ttl` in seconds, 0: TTL=. Ends a revocation of the same network. Returns 0 and the end in
+ * *ret_until, or -EPERM and the reason, or -ENOMEM. */
+int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span user, usec_t now,
+        uint64_t *ret_until, const char **ret_reason);
+
+/* Takes away the grants of a network and of all that lies in it; all of a user; all. Logins until `now` do not
+ * bring them back. Return the number of grants that ended, or -errno. */
+int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now);
+int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now);
+int grant_table_revoke_all(GrantTable *t, usec_t now);
+/* Returns false if the user was not blocked. */
+bool grant_table_unblock(GrantTable *t, Span user);
+
+/* Ends what is over at `now` and tells what is to be published for longer. */
+void grant_table_expire(GrantTable *t, uint64_t now);
+/* When grant_table_expire() has something to do next; UINT64_MAX: never. */
+uint64_t grant_table_next_due(const GrantTable *t);
+
+/* One grant as others see it; everything is borrowed until the next change of the table. */
+typedef struct GrantView {
+        IpNetwork network;
+        uint64_t until, since, last, published;
+        Span user;
+        const char *service, *pattern, *source;
+        bool manual;
+} GrantView;
+
+uint32_t grant_table_count(const GrantTable *t);
+uint32_t grant_table_count_revocations(const GrantTable *t);
+
+/* The first grant with a number of `from` or more. Returns its number, or GRANT_NONE (UINT32_MAX). Grants keep
+ * their numbers while they last. */
+uint32_t grant_table_next(const GrantTable *t, uint32_t from, GrantView *ret);
+bool grant_table_find(const GrantTable *t, const IpNetwork *network, GrantView *ret);
+
+/* True if a grant by hand that is wider contains the network. */
+bool grant_table_is_covered(const GrantTable *t, const IpNetwork *network);
+
+/* Calls `each` for every record that grants and revocations are published as. Ends early and returns what
+ * `each` returned when that is negative. */
+int grant_table_each_record(const GrantTable *t, uint64_t now, int (*each)(void *userdata, const RelayEntry *entry),
+        void *userdata);
+
+void grant_table_encode(const GrantTable *t, ByteWriter *w);
+void grant_table_encode_revocations(const GrantTable *t, ByteWriter *w);
+/* Take back what was saved, before the first login; what is over or no longer permitted is left out. Return
+ * false when the bytes make no sense. */
+bool grant_table_decode(GrantTable *t, Span bytes, usec_t now);
+bool grant_table_decode_revocations(GrantTable *t, Span bytes);
+/* Takes back a grant that was published. */
+void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What was taken away, and from when on a login may bring it back: by address, by user, or everything. A
+ * revocation is overcome by a login whose own time is later; reading the log again never overcomes one. */
+
+#include "basic/time-util.h"
+#include "model/network-set.h"
+#include "state/bytes.h"
+
+/* Revocations that are kept. Only an administrator, and MaxUsersPerAddress=, make them. */
+#define REVOCATION_TABLE_MAX 100000
+
+typedef struct Revocation {
+        IpNetwork network;
+        usec_t at;
+        uint64_t barred_until; /* seconds; until then no login overcomes it; 0: not barred */
+        uint64_t keep_until;   /* seconds; until then a login line from before `at` may still turn up */
+} Revocation;
+
+typedef struct RevocationTable RevocationTable;
+
+int revocation_table_new(RevocationTable **ret);
+RevocationTable *revocation_table_free(RevocationTable *t);
+
+DEFINE_CLEANUP(RevocationTable *, revocation_table_free)
+
+/* Revokes a network from now on. Returns 0, -ENOMEM or -ENOSPC. */
+int revocation_table_put(RevocationTable *t, const Revocation *revocation);
+/* Ends the revocation of this very network, if there is one. */
+void revocation_table_remove(RevocationTable *t, const IpNetwork *network);
+
+/* Revokes all logins of a user so far; with `block` those to come too, until user_unblock. Returns 0 or -errno. */
+int revocation_table_put_user(RevocationTable *t, Span user, usec_t at, bool block, uint64_t keep_until);
+/* Returns false if the user was not blocked. */
+bool revocation_table_unblock(RevocationTable *t, Span user);
+/* Revokes all logins so far. */
+void revocation_table_put_all(RevocationTable *t, usec_t at);
+
+/* Why a login at `time` from `host` may not be granted, or NULL. */
+const char *revocation_table_refuses(const RevocationTable *t, const IpNetwork *host, Span user, usec_t time,
+        uint64_t now);
+
+/* Forgets those that are over; `is_covered` says of a network whether something wider is published, in which
+ * case its revocation goes on. */
+void revocation_table_expire(RevocationTable *t, uint64_t now,
+        bool (*is_covered)(void *userdata, const IpNetwork *network), void *userdata);
+
+uint32_t revocation_table_count(const RevocationTable *t);
+const Revocation *revocation_table_get(const RevocationTable *t, uint32_t i);
+
+void revocation_table_encode(const RevocationTable *t, ByteWriter *w);
+/* Takes a saved table back into an empty one. Returns false when the bytes make no sense. */
+bool revocation_table_decode(RevocationTable *t, Span bytes);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Users, and which grants their logins hold: a lease is one user at one grant. Grants are known by number. */
+
+#include "basic/hash-index.h"
+
+#define USER_NONE UINT32_MAX
+#define GRANT_NONE UINT32_MAX
+
+typedef struct UserTable UserTable;
+
+int user_table_new(UserTable **ret);
+UserTable *user_table_free(UserTable *t);
+
+DEFINE_CLEANUP(UserTable *, user_table_free)
+
+/* Finds a user by name, ASCII case folded, names cut at 255 bytes; user_table_intern() makes one if need be and
+ * counts a reference to it, which user_table_unref() takes back. Return a number, or USER_NONE (not there, no
+ * name, no memory). */
+uint32_t user_table_find(const UserTable *t, Span name);
+uint32_t user_table_intern(UserTable *t, Span name);
+void user_table_unref(UserTable *t, uint32_t user);
+Span user_table_name(const UserTable *t, uint32_t user);
+
+/* Leases of one grant, in a list whose head is the grant's own. */
+typedef struct LeaseList {
+        uint32_t first, n;
+} LeaseList;
+
+#define LEASE_LIST_INIT ((LeaseList){UINT32_MAX, 0})
+
+/* Notes a login of `user` at `grant`, at `time` (seconds). If the lease is new and the user has `max` others
+ * with a login since `alive_from`, nothing is noted.
+ * Returns 1 for a new lease, 0 for a known one, -EDQUOT for too many, -ENOMEM. */
+int user_table_lease(UserTable *t, uint32_t user, uint32_t grant, LeaseList *list, uint32_t time,
+        uint32_t alive_from, uint32_t max);
+
+/* Drops the leases of a grant without a login since `alive_from`. */
+void user_table_prune(UserTable *t, LeaseList *list, uint32_t alive_from);
+/* Drops all of them: the grant has ended. */
+void user_table_release(UserTable *t, LeaseList *list);
+
+/* A grant that this user holds, GRANT_NONE if there is none. */
+uint32_t user_table_first_grant(const UserTable *t, uint32_t user);
+
+/* Calls `each` for every lease of a grant. */
+void user_table_each_lease(const UserTable *t, const LeaseList *list,
+        void (*each)(void *userdata, uint32_t user, uint32_t last), void *userdata);
