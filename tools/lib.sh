@@ -58,7 +58,11 @@ build() { # NAME [MESON-OPTION...]
         meson setup --prefix=/usr --sysconfdir=/etc --localstatedir=/var "$@" "$dir" "$SOURCE" >"$log" 2>&1 ||
             { tail -n 30 "$log" >&2; rm -f "$dir/build.ninja"; return 1; }
     fi
-    meson compile -C "$dir" >"$log" 2>&1 || { grep -E 'error|warning|FAILED' -A 5 "$log" | head -n 60 >&2; return 1; }
+    meson compile -C "$dir" >"$log" 2>&1 || {
+        # without the compiler's command lines, which hide what it said
+        grep -vE '^(cc|gcc|clang) ' "$log" | grep -E 'error: |ERROR:|FAILED: |undefined reference' -A 5 | head -n 60 >&2
+        return 1
+    }
 }
 
 # In a plain chroot the root directory is no mount point, and neither private mounts nor pivot_root work there. Then the
