@@ -9,29 +9,20 @@
 #include <systemd/sd-event.h>
 
 #include "basic/time-util.h"
+#include "control/control-grant.h"
 #include "control/control-status.h"
-#include "model/ip-addr.h"
 
 /* Connections at a time, and those of one uid: an operator's scripts side by side; a leak in one of them stops
  * itself and nobody else. */
 #define CONTROL_MAX_CONNECTIONS 64
 #define CONTROL_MAX_CONNECTIONS_PER_UID 16
 
-/* Rows of one page of the list: some hundred kB, far below the 64 MiB that a D-Bus message can have. */
-#define CONTROL_PAGE_MAX_ROWS 4096
+/* Rows of one page of the list: about 100 kB, far below the 64 MiB that a D-Bus message can have, and made in
+ * about a millisecond, which is all that a login has to wait for it. */
+#define CONTROL_PAGE_MAX_ROWS 1024
 
 /* Room for the text that tells a caller why it was refused. */
 #define CONTROL_ERROR_BYTES 512
-
-/* One row of the list. All text is borrowed for the call. */
-typedef struct ControlGrant {
-        IpNetwork network;
-        uint64_t until, since, last; /* seconds since the epoch; until 0: for ever */
-        Span user;                   /* empty: not known */
-        const char *service;         /* "": not known */
-        const char *pattern, *source;
-        uint32_t sessions;           /* open ones */
-} ControlGrant;
 
 typedef struct ControlPage ControlPage;
 

@@ -38,7 +38,7 @@ typedef struct ControlStatus {
         bool failed; /* out of memory: something is missing */
 } ControlStatus;
 
-/* Append; all text is copied, and what is not UTF-8 in it becomes '?'. Out of memory sets `failed`.
+/* Append; all text is copied and may hold any byte but NUL. Out of memory sets `failed`.
  *
  * authrelayctl knows these names and shows them well; it shows others as they are. Numbers: grants, max_grants,
  * sessions, revocations, users, ttl (seconds), generation, written (seconds since the epoch), base_records,

@@ -781,11 +781,23 @@ void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now) {
                 .network = entry->network, .user = USER_NONE, .leases = LEASE_LIST_INIT, .since = (uint32_t) now,
                 .until = (uint32_t) MIN(entry->until, (uint64_t) UINT32_MAX - 1),
         };
+        uint32_t i;
 
         if (entry->verdict != RELAY_ALLOW || entry->until == 0)
                 return;
         g.pattern = name_number(t, entry->how);
         g.manual = span_equal_string(entry->how, "manual");
         g.last = g.until > t->policy->ttl ? g.until - t->policy->ttl : 0;
-        (void) restore(t, &g, SPAN_NONE, now);
+        i = find(t, &g.network);
+        if (i == HASH_INDEX_NONE) {
+                (void) restore(t, &g, SPAN_NONE, now);
+                return;
+        }
+        /* the state knew it, but not its latest login */
+        if (g.until <= t->grants[i].until || t->grants[i].manual || g.until > now + t->policy->ttl)
+                return;
+        t->grants[i].until = g.until;
+        t->grants[i].last = MAX(t->grants[i].last, g.last);
+        t->grants[i].published = publishable(t, &t->grants[i], now);
+        heap_sift(t, t->grants[i].heap);
 }

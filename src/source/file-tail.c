@@ -62,8 +62,8 @@ static bool same_content(const FileTail *t) {
         const LineSplitter *s = &t->splitter;
 
         return unchanged(t->fd, &t->position) &&
-               (s->dropping || same_bytes(t->fd, t->position.offset, s->buffer + s->begin,
-                                       MIN(s->end - s->begin, (size_t) FILE_TAIL_MARK_BYTES)));
+               same_bytes(t->fd, t->position.offset + s->held, s->buffer + s->begin,
+                       MIN(s->end - s->begin, (size_t) FILE_TAIL_MARK_BYTES));
 }
 
 bool file_tail_matches(const FileTail *t, const FilePosition *p) {
@@ -85,15 +85,13 @@ int file_tail_rewind(FileTail *t) {
         return file_tail_seek(t, &start);
 }
 
-/* Moves the position behind the lines taken so far and remembers the bytes around it. */
-static int advance(FileTail *t) {
+int file_tail_sync(FileTail *t) {
         FilePosition *p = &t->position;
         uint64_t offset = p->offset + t->splitter.taken;
         size_t before = (size_t) MIN(offset, (uint64_t) FILE_TAIL_MARK_BYTES);
         struct stat st;
 
-        /* within an over-long line there is no end of a line to stand at */
-        if (t->splitter.taken == 0 || t->splitter.dropping)
+        if (t->splitter.taken == 0)
                 return 0;
         if (p->head_size < FILE_TAIL_MARK_BYTES &&
             pread(t->fd, p->head, before, 0) != (ssize_t) before)
@@ -119,7 +117,7 @@ int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut) {
 
                 if (line_splitter_next(&t->splitter, ret_line, ret_cut))
                         return FILE_TAIL_MORE;
-                r = advance(t);
+                r = file_tail_sync(t);
                 if (r < 0)
                         return r == -EIO ? FILE_TAIL_REPLACED : r;
                 space = line_splitter_space(&t->splitter, &room);

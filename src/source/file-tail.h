@@ -53,6 +53,10 @@ int file_tail_rewind(FileTail *t);
  * *ret_cut says that it is only the beginning of an over-long one. */
 int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut);
 
+/* Brings the position up to the last line that was delivered; file_tail_next() does so only now and then. What is
+ * saved beside the position must have seen exactly the lines before it. Returns 0 or -errno. */
+int file_tail_sync(FileTail *t);
+
 void file_position_encode(const FilePosition *p, ByteWriter *w);
 /* Returns false when the bytes make no sense. */
 bool file_position_decode(FilePosition *p, ByteReader *r);

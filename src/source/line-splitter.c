@@ -32,9 +32,14 @@ void line_splitter_fill(LineSplitter *s, size_t n) {
         s->end += n;
 }
 
-static void take(LineSplitter *s, size_t n) {
+/* Takes n bytes out; `ends` says that the last of them is a newline. */
+static void take(LineSplitter *s, size_t n, bool ends) {
         s->begin += n;
-        s->taken += n;
+        s->held += n;
+        if (!ends)
+                return;
+        s->taken += s->held;
+        s->held = 0;
 }
 
 bool line_splitter_next(LineSplitter *s, Span *ret_line, bool *ret_cut) {
@@ -45,7 +50,7 @@ bool line_splitter_next(LineSplitter *s, Span *ret_line, bool *ret_cut) {
 
                 size = newline ? (size_t) (newline - start) : have;
                 if (s->dropping) {
-                        take(s, size + (newline ? 1 : 0));
+                        take(s, size + (newline ? 1 : 0), newline);
                         if (!newline)
                                 return false;
                         s->dropping = false;
@@ -55,12 +60,12 @@ bool line_splitter_next(LineSplitter *s, Span *ret_line, bool *ret_cut) {
                         s->dropping = true;
                         *ret_line = span_make(start, LINE_MAX_BYTES);
                         *ret_cut = true;
-                        take(s, LINE_MAX_BYTES);
+                        take(s, LINE_MAX_BYTES, false);
                         return true;
                 }
                 if (!newline)
                         return false;
-                take(s, size + 1);
+                take(s, size + 1, true);
                 if (size > 0 && start[size - 1] == '\r')
                         size--;
                 *ret_line = span_make(start, size);
@@ -70,6 +75,6 @@ bool line_splitter_next(LineSplitter *s, Span *ret_line, bool *ret_cut) {
 }
 
 void line_splitter_reset(LineSplitter *s) {
-        s->begin = s->end = s->taken = 0;
+        s->begin = s->end = s->taken = s->held = 0;
         s->dropping = false;
 }

@@ -15,7 +15,8 @@ typedef struct LineSplitter {
         size_t size;   /* of the buffer */
         size_t begin;  /* of what was not yet taken */
         size_t end;    /* of what was read */
-        size_t taken;  /* bytes taken out so far as whole lines, newlines included */
+        size_t taken;  /* bytes of the whole lines taken out so far, newlines included */
+        size_t held;   /* bytes taken out since: of an over-long line that has not ended yet */
         bool dropping; /* inside an over-long line */
 } LineSplitter;
 

@@ -373,7 +373,7 @@ static void resume(SourceFile *f) {
                         add_old(f, t);
                         found = true;
                 } else
-                        found = p->head_size == 0;
+                        found = p->inode != 0 && p->offset == 0; /* nothing was read of it */
         }
         if (f->n_saved > 0)
                 add_missed(f, since, f->current ? f->current->file.position.device : 0,
@@ -414,9 +414,15 @@ static void source_file_encode(Source *s, ByteWriter *w) {
 
         byte_writer_u32(w, (uint32_t) n);
         byte_writer_u64(w, f->clock.latest);
-        for (size_t i = 0; i < n; i++)
-                file_position_encode(waiting ? &f->saved[i] : i < f->n_old ? &f->old[i]->file.position
-                                                                           : &f->current->file.position, w);
+        for (size_t i = 0; i < n; i++) {
+                Tail *t = i < f->n_old ? f->old[i] : f->current;
+
+                /* a position that can't be brought up to date belongs to a file that has been replaced: the bytes
+                 * around it will not match, and that is a gap */
+                if (!waiting && file_tail_sync(&t->file) < 0)
+                        memset(&t->file.position, 0, sizeof(t->file.position));
+                file_position_encode(waiting ? &f->saved[i] : &t->file.position, w);
+        }
 }
 
 static bool source_file_decode(Source *s, Span bytes) {

@@ -190,8 +190,12 @@ static void deliver_entry(SourceJournal *j, usec_t now) {
 static void remember(SourceJournal *j) {
         char *cursor;
 
-        if (sd_journal_get_cursor(j->journal, &cursor) < 0)
+        if (sd_journal_get_cursor(j->journal, &cursor) < 0) {
+                /* what will be read again has been seen by the streams' state already */
+                j->behind = true;
+                source_note(&j->base, SOURCE_NOTE_GAP, NULL);
                 return;
+        }
         free(j->cursor);
         j->cursor = cursor;
         (void) sd_journal_get_realtime_usec(j->journal, &j->realtime);

@@ -1,0 +1,728 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon. A record comes in at on_record() and leaves as a grant event at on_grant_event(); everything else
+ * here is about starting, stopping, and telling how things are. */
+
+#include "daemon/manager.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "basic/log.h"
+#include "cdb/relay-lookup.h"
+#include "source/source-file.h"
+#include "source/source-journal.h"
+
+#define SAVE_USEC USEC_PER_MINUTE
+#define TICK_USEC USEC_PER_MINUTE
+/* systemctl status is looked at by people; telling PID 1 of each login would wake it for nothing. */
+#define STATUS_USEC (5 * USEC_PER_SEC)
+#define STALE_WARN_USEC (10 * USEC_PER_MINUTE)
+
+/* ---- the way of a record ---- */
+
+static Input *input_of(Manager *m, const Source *source) {
+        for (size_t i = 0; i < m->n_inputs; i++)
+                if (m->inputs[i].source == source)
+                        return &m->inputs[i];
+        return NULL;
+}
+
+static void on_stale(Manager *m, const Source *source, usec_t now, usec_t stamp) {
+        char text[TIME_TEXT_BYTES];
+
+        m->stale++;
+        if (now - m->stale_warned < STALE_WARN_USEC && now >= m->stale_warned)
+                return;
+        m->stale_warned = now;
+        log_notice("%s: a login of %s is older than TTL= and grants nothing; if that is now, TimeZone= or a clock "
+                   "is wrong (later ones are counted in the status)",
+                source->name, time_stamp_format(text, stamp));
+}
+
+static void remember_login(Manager *m, const Login *login, usec_t now) {
+        char address[IP_TEXT_BYTES], user[LOG_TEXT_BYTES];
+
+        (void) snprintf(m->last_login, sizeof(m->last_login), "%s %s %s", ip_addr_format(address, &login->address),
+                login->user.size > 0 ? log_text(user, login->user) : "-", login->pattern);
+        m->last_login_at = now;
+        m->status_dirty = true;
+}
+
+static void on_record(void *userdata, Source *source, const Record *record) {
+        Manager *m = userdata;
+        Input *input = input_of(m, source);
+        Login login;
+        int r;
+
+        m->state_dirty = true;
+        pattern_set_match(m->patterns, m->streams, record, input ? &input->selection : NULL, &login);
+        switch (login.verdict) {
+        case MATCH_LOGIN:
+                source_on_login(source);
+                r = grant_table_login(m->grants, &login, record->read_time / USEC_PER_SEC);
+                if (r == GRANT_STALE)
+                        on_stale(m, source, record->read_time, login.time);
+                else if (r == GRANT_NEW || r == GRANT_EXTENDED)
+                        remember_login(m, &login, record->read_time);
+                else if (r < 0)
+                        log_errno(LOG_ERR, r, "a login could not be granted");
+                break;
+        case MATCH_UNTRUSTED:
+        case MATCH_HINT:
+        case MATCH_TORN:
+        case MATCH_REFUSED:
+                event_log_doubt(m->event_log, &login, record->message, record->read_time);
+                break;
+        default:
+                break;
+        }
+}
+
+static void on_note(void *userdata, Source *source, SourceNote note, const char *text) {
+        Manager *m = userdata;
+
+        m->status_dirty = true;
+        switch (note) {
+        case SOURCE_NOTE_GAP:
+                stream_state_gap(m->streams, source->name);
+                if (text[0])
+                        log_warning("%s", text);
+                break;
+        case SOURCE_NOTE_CAUGHT_UP:
+                stream_state_caught_up(m->streams, source->name);
+                break;
+        case SOURCE_NOTE_TROUBLE:
+                log_warning("%s", text);
+                break;
+        case SOURCE_NOTE_WELL:
+                log_info("%s", text);
+                break;
+        }
+}
+
+static bool is_covered(void *userdata, const IpNetwork *network) {
+        Manager *m = userdata;
+
+        return policy_is_inside_always(&m->config.policy, network) || grant_table_is_covered(m->grants, network);
+}
+
+static void publish_event(Manager *m, const GrantEvent *event) {
+        RelayEntry entry = {
+                .network = event->network,
+                .verdict = RELAY_ALLOW,
+                .until = event->published,
+                .how = span_from_string(event->pattern),
+                .user = event->user,
+        };
+        int r;
+
+        /* a record of the policy stands there already, and for longer */
+        if (policy_is_static(&m->config.policy, &event->network))
+                return;
+        if (event->type == GRANT_EVENT_REVOKED) {
+                entry.verdict = is_covered(m, &event->network) ? RELAY_NEVER : RELAY_REVOKED;
+                entry.until = 0;
+                entry.how = SPAN_LITERAL("revoked");
+                entry.user = SPAN_NONE;
+        }
+        r = publisher_put(m->publisher, &entry);
+        if (r < 0)
+                log_errno(LOG_ERR, r, "a change could not be noted for publication");
+}
+
+static void on_grant_event(void *userdata, const GrantEvent *event) {
+        Manager *m = userdata;
+
+        m->status_dirty = true;
+        m->state_dirty = true;
+        switch (event->type) {
+        case GRANT_EVENT_REVOKED:
+                m->revocations_dirty = true;
+                /* fall through */
+        case GRANT_EVENT_GRANTED:
+        case GRANT_EVENT_EXTENDED:
+                publish_event(m, event);
+                break;
+        case GRANT_EVENT_EXPIRED:
+                m->expired++;
+                break;
+        default:
+                break;
+        }
+        event_log_grant(m->event_log, event, time_now());
+}
+
+/* ---- publishing ---- */
+
+typedef struct Snapshot {
+        Manager *m;
+        PublisherSink *sink;
+} Snapshot;
+
+static int add_static(void *userdata, const IpNetwork *network, bool always) {
+        Snapshot *s = userdata;
+        RelayEntry entry = {
+                .network = *network,
+                .verdict = always ? RELAY_ALLOW : RELAY_NEVER,
+                .how = always ? SPAN_LITERAL("always") : SPAN_LITERAL("never"),
+        };
+
+        return publisher_sink_add(s->sink, &entry);
+}
+
+static bool is_covered_by_grant(void *userdata, const IpNetwork *network) {
+        Snapshot *s = userdata;
+
+        return grant_table_is_covered(s->m->grants, network);
+}
+
+static int add_record(void *userdata, const RelayEntry *entry) {
+        Snapshot *s = userdata;
+
+        if (policy_is_static(&s->m->config.policy, &entry->network))
+                return 0;
+        return publisher_sink_add(s->sink, entry);
+}
+
+static int on_snapshot(void *userdata, PublisherSink *sink) {
+        Snapshot s = {userdata, sink};
+        int r = policy_each_static(&s.m->config.policy, is_covered_by_grant, add_static, &s);
+
+        return r < 0 ? r : grant_table_each_record(s.m->grants, time_now() / USEC_PER_SEC, add_record, &s);
+}
+
+static void on_published(void *userdata, const PublisherReport *report) {
+        Manager *m = userdata;
+
+        m->report = *report;
+        if (report->error == m->told_error)
+                return;
+        m->told_error = report->error;
+        m->status_dirty = true;
+        if (report->error < 0)
+                log_errno(LOG_ERR, report->error, "%s can't be written; the last one stays, and it is tried again",
+                        m->relay_path);
+        else
+                log_notice("%s can be written again", m->relay_path);
+}
+
+/* What is not durable yet; it is tried again each minute. */
+static int save_revocations(Manager *m) {
+        int r = m->revocations_dirty ? manager_save_revocations(m) : 0;
+
+        if (r < 0 && !m->save_failed)
+                log_errno(LOG_ERR, r, "%s can't be written; it is tried again each minute", m->revocations_path);
+        m->save_failed = r < 0;
+        return r;
+}
+
+int manager_settle(Manager *m) {
+        int r = save_revocations(m), k = publisher_flush(m->publisher);
+
+        return r < 0 ? r : k;
+}
+
+/* ---- timers ---- */
+
+static int on_expire(sd_event_source *source, uint64_t usec, void *userdata) {
+        Manager *m = userdata;
+
+        (void) source;
+        (void) usec;
+        m->due = UINT64_MAX;
+        grant_table_expire(m->grants, time_now() / USEC_PER_SEC);
+        return 0;
+}
+
+static void save_all(Manager *m) {
+        int r = save_revocations(m);
+
+        if (r >= 0 && m->state_dirty) {
+                r = manager_save_state(m);
+                if (r < 0 && !m->save_failed)
+                        log_errno(LOG_ERR, r, "%s can't be written; it is tried again each minute", m->state_path);
+                m->save_failed = r < 0;
+        }
+}
+
+static int on_save(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        save_all(userdata);
+        return 0;
+}
+
+static void tell_status(Manager *m, usec_t now) {
+        size_t troubled = 0;
+
+        for (size_t i = 0; i < m->n_inputs; i++)
+                troubled += m->inputs[i].source->in_trouble || !m->inputs[i].attached;
+        m->status_told = now;
+        m->status_dirty = false;
+        (void) sd_notifyf(false, "STATUS=%u grants; last login: %s; %zu of %zu sources ok%s", 
+                grant_table_count(m->grants), m->last_login[0] ? m->last_login : "none yet", m->n_inputs - troubled,
+                m->n_inputs, m->report.error < 0 ? "; can't publish" : "");
+}
+
+/* After whatever the loop did: set the timers to what has changed. */
+static int on_post(sd_event_source *source, void *userdata) {
+        Manager *m = userdata;
+        uint64_t due = grant_table_next_due(m->grants);
+        usec_t now;
+        int enabled;
+
+        (void) source;
+        if (due != m->due) {
+                m->due = due;
+                if (due != UINT64_MAX)
+                        (void) sd_event_source_set_time(m->expire, due * USEC_PER_SEC);
+                (void) sd_event_source_set_enabled(m->expire, due == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+        }
+        if ((m->state_dirty || m->revocations_dirty) && sd_event_source_get_enabled(m->save, &enabled) >= 0 &&
+            enabled == SD_EVENT_OFF) {
+                (void) sd_event_source_set_time_relative(m->save, SAVE_USEC);
+                (void) sd_event_source_set_enabled(m->save, SD_EVENT_ONESHOT);
+        }
+        now = time_now();
+        if (m->status_dirty && (now - m->status_told >= STATUS_USEC || now < m->status_told))
+                tell_status(m, now);
+        return 0;
+}
+
+/* Whether readers believe what is published. */
+static bool is_believed(Manager *m) {
+        IpAddr documentation = {{[10] = 0xff, [11] = 0xff, [12] = 192, [13] = 0, [14] = 2, [15] = 1}};
+        RelayAnswer answer;
+
+        return relay_lookup(m->relay_path, &documentation, time_now() / USEC_PER_SEC, &answer) != RELAY_RESULT_DOUBT;
+}
+
+/* Readers doubt a file that somebody damaged or removed, or that a clock set back made one of the future. A
+ * fault of the disk is no reason to be restarted; files that stay wrong after they were written are. */
+static bool is_healthy(Manager *m) {
+        if (m->report.error < 0 || is_believed(m))
+                return true;
+        log_warning("%s is not what was published; it is written anew", m->relay_path);
+        return publisher_rewrite(m->publisher) < 0 || is_believed(m);
+}
+
+static int attach(Manager *m, Input *input) {
+        int r = source_attach(input->source, m->event);
+
+        input->attached = r >= 0;
+        if (r < 0)
+                source_note(input->source, SOURCE_NOTE_TROUBLE, "%s can't be read: %s", input->source->name, strerror(-r));
+        return r;
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
+        Manager *m = userdata;
+
+        for (size_t i = 0; i < m->n_inputs; i++)
+                if (m->inputs[i].attached)
+                        source_check(m->inputs[i].source);
+        if (is_healthy(m) && m->watchdog)
+                (void) sd_notify(false, "WATCHDOG=1");
+        if (m->status_dirty)
+                tell_status(m, time_now());
+        (void) sd_event_source_set_time(source, usec + m->tick_usec);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* ---- sources ---- */
+
+static void free_inputs(Input *inputs, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                source_free(inputs[i].source);
+                pattern_selection_done(&inputs[i].selection);
+        }
+        free(inputs);
+}
+
+/* The heads that lines of this file can have: what its patterns say, or syslog's. */
+static size_t heads_of(const PatternSelection *selection, LogHead heads[static _LOG_HEAD_MAX]) {
+        size_t n = 0;
+
+        for (LogHead h = 0; h < _LOG_HEAD_MAX; h++) {
+                bool wanted = selection->n == 0 && h == LOG_HEAD_SYSLOG;
+
+                for (size_t i = 0; i < selection->n; i++)
+                        wanted |= selection->patterns[i]->heads[h];
+                if (wanted)
+                        heads[n++] = h;
+        }
+        return n;
+}
+
+static int make_file_input(Manager *m, const PatternSet *patterns, const ConfigFile *file, Input *input,
+        IniError *reterr) {
+        SourceSink sink = {on_record, on_note, m};
+        IniPlace place = {file->place, file->line};
+        LogHead heads[_LOG_HEAD_MAX];
+        const char *unknown;
+        size_t n_heads;
+        int r;
+
+        if (file->patterns.n > 0) {
+                r = pattern_set_select(patterns, file->patterns.items, &input->selection, &unknown);
+                if (r == -ENOENT)
+                        return ini_error_set(reterr, &place, r, "File=%s: no pattern %s is enabled", file->path, unknown);
+                if (r < 0)
+                        return ini_error_set(reterr, &place, r, "out of memory");
+        }
+        n_heads = heads_of(&input->selection, heads);
+        r = source_file_new(file->path, heads, n_heads, file->zone, &sink, &input->source);
+        return r < 0 ? ini_error_set(reterr, &place, r, "out of memory") : 0;
+}
+
+static int make_journal_input(Manager *m, const PatternSet *patterns, const Config *config, Input *input) {
+        SourceSink sink = {on_record, on_note, m};
+        _cleanup_(string_list_done) StringList identifiers = {0};
+        JournalSettings settings = {
+                .directory = config->journal_directory,
+                .journal_namespace = config->journal_namespace,
+                .trusted = config->journal_trusted,
+                .latency = config->journal_latency,
+                .lookback = config->policy.ttl * USEC_PER_SEC,
+        };
+
+        if (pattern_set_identifiers(patterns, &identifiers) < 0)
+                return -ENOMEM;
+        if (identifiers.n == 0)
+                return -ENOENT;
+        settings.identifiers = identifiers.items;
+        return source_journal_new(&settings, &sink, &input->source);
+}
+
+static int make_inputs(Manager *m, const Config *config, const PatternSet *patterns, Input **ret, size_t *ret_n,
+        IniError *reterr) {
+        IniPlace place = {m->options.config_path, 0};
+        Input *inputs = calloc(config->n_files + 1, sizeof(Input));
+        size_t n = 0;
+        int r = inputs ? 0 : ini_error_set(reterr, &place, -ENOMEM, "out of memory");
+
+        if (r >= 0 && config_reads_journal(config)) {
+                r = make_journal_input(m, patterns, config, &inputs[n++]);
+                if (r < 0)
+                        (void) ini_error_set(reterr, &place, r, "the journal can't be a source: %s", strerror(-r));
+        }
+        for (size_t i = 0; r >= 0 && i < config->n_files; i++)
+                r = make_file_input(m, patterns, &config->files[i], &inputs[n++], reterr);
+        if (r < 0) {
+                free_inputs(inputs, inputs ? n : 0);
+                return r;
+        }
+        *ret = inputs;
+        *ret_n = n;
+        return 0;
+}
+
+/* The new sources go on where the old ones of the same names are. */
+static void hand_over_positions(Manager *m, Input *inputs, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                for (size_t k = 0; k < m->n_inputs; k++) {
+                        _cleanup_(byte_writer_done) ByteWriter bytes = BYTE_WRITER_INIT;
+
+                        if (!streq(inputs[i].source->name, m->inputs[k].source->name))
+                                continue;
+                        source_encode(m->inputs[k].source, &bytes);
+                        if (!bytes.failed)
+                                (void) source_decode(inputs[i].source, span_make(bytes.data, bytes.size));
+                }
+}
+
+/* ---- configuration ---- */
+
+static int load_patterns(const Manager *m, const Config *config, PatternSet **ret, IniError *reterr) {
+        char *only[] = {(char *) (uintptr_t) m->options.patterns_directory, NULL};
+        char *usual[] = {(char *) (uintptr_t) PATTERNS_OVERRIDE_DIRECTORY, (char *) (uintptr_t) PATTERNS_DIRECTORY, NULL};
+        PatternSetSettings settings = {.enable = config->has_enable ? config->enable.items : NULL};
+
+        if (m->options.patterns_directory)
+                settings.directories = only;
+        else if (config->pattern_directories.n > 0)
+                settings.directories = config->pattern_directories.items;
+        else
+                settings.directories = usual;
+        return pattern_set_load(&settings, ret, reterr);
+}
+
+static void warn_of(const Config *config) {
+        for (size_t i = 0; i < config->warnings.n; i++)
+                log_warning("%s", config->warnings.items[i]);
+        if (config_reads_journal(config) && config->n_files > 0)
+                log_notice("both the journal and log files are read: a line in a file can be forged by any local user "
+                           "who may write to the log, and the journal's proof of origin does not help there");
+}
+
+int manager_reload(Manager *m, IniError *reterr) {
+        _cleanup_(config_done) Config config = {0};
+        _cleanup_(pattern_set_freep) PatternSet *patterns = NULL;
+        Input *inputs = NULL, *old_inputs = m->inputs;
+        size_t n_inputs = 0, n_old = m->n_inputs;
+        Config old_config;
+        PatternSet *old_patterns = m->patterns;
+        int r;
+
+        r = config_load(m->options.config_path, m->options.config_optional, &config, reterr);
+        if (r >= 0)
+                r = load_patterns(m, &config, &patterns, reterr);
+        if (r >= 0 && m->host && host_addresses_copy(m->host, &config.policy.host, &config.policy.host_networks) < 0)
+                r = ini_error_set(reterr, &(IniPlace){m->options.config_path, 0}, -ENOMEM, "out of memory");
+        if (r >= 0)
+                r = make_inputs(m, &config, patterns, &inputs, &n_inputs, reterr);
+        if (r < 0)
+                return r;
+        /* nothing can fail from here on */
+        hand_over_positions(m, inputs, n_inputs);
+        old_config = m->config;
+        m->config = config;
+        config = old_config;
+        m->patterns = TAKE_PTR(patterns);
+        m->inputs = inputs;
+        m->n_inputs = n_inputs;
+        free_inputs(old_inputs, n_old);
+        pattern_set_free(old_patterns);
+        grant_table_set_policy(m->grants, &m->config.policy, time_now() / USEC_PER_SEC);
+        publisher_set_options(m->publisher, m->config.policy.ttl, m->config.publish_users);
+        (void) publisher_rewrite(m->publisher);
+        for (size_t i = 0; i < m->n_inputs; i++)
+                (void) attach(m, &m->inputs[i]);
+        warn_of(&m->config);
+        m->status_dirty = true;
+        m->due = 0;
+        return 0;
+}
+
+static void reload_by_signal(Manager *m) {
+        struct timespec ts;
+        IniError error = {""};
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+                (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000);
+        if (manager_reload(m, &error) < 0)
+                log_error("the configuration stays as it was: %s", error.text);
+        else
+                log_info("the configuration was read again");
+        (void) sd_notify(false, "READY=1");
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        Manager *m = userdata;
+
+        (void) source;
+        if (info->ssi_signo == SIGHUP)
+                reload_by_signal(m);
+        else
+                (void) sd_event_exit(m->event, 0);
+        return 0;
+}
+
+static void on_host_changed(void *userdata) {
+        Manager *m = userdata;
+
+        if (host_addresses_copy(m->host, &m->config.policy.host, &m->config.policy.host_networks) < 0)
+                return;
+        grant_table_set_policy(m->grants, &m->config.policy, time_now() / USEC_PER_SEC);
+        (void) publisher_rewrite(m->publisher);
+        m->due = 0;
+}
+
+/* ---- starting and stopping ---- */
+
+static int make_timers(Manager *m) {
+        static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+        uint64_t watchdog = 0;
+        sigset_t set;
+        int r;
+
+        (void) sigemptyset(&set);
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+                (void) sigaddset(&set, signals[i]);
+        (void) sigaddset(&set, SIGCHLD);
+        if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                return -errno;
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
+                r = sd_event_add_signal(m->event, &m->signals[i], signals[i], on_signal, m);
+                if (r < 0)
+                        return r;
+        }
+        m->watchdog = sd_watchdog_enabled(false, &watchdog) > 0;
+        m->tick_usec = m->watchdog ? MAX(watchdog / 2, (uint64_t) 1) : TICK_USEC;
+        r = sd_event_add_time(m->event, &m->expire, CLOCK_REALTIME, 0, 100 * USEC_PER_MSEC, on_expire, m);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->expire, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(m->event, &m->save, CLOCK_MONOTONIC, 0, USEC_PER_SEC, on_save, m);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->save, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time_relative(m->event, &m->tick, CLOCK_MONOTONIC, m->tick_usec, 0, on_tick, m);
+        if (r >= 0)
+                r = sd_event_add_post(m->event, &m->post, on_post, m);
+        return r;
+}
+
+static int make_paths(Manager *m) {
+        if (asprintf(&m->relay_path, "%s/relay.cdb", m->options.runtime_directory) < 0)
+                m->relay_path = NULL;
+        if (asprintf(&m->state_path, "%s/state", m->options.state_directory) < 0)
+                m->state_path = NULL;
+        if (asprintf(&m->revocations_path, "%s/revocations", m->options.state_directory) < 0)
+                m->revocations_path = NULL;
+        return m->relay_path && m->state_path && m->revocations_path ? 0 : -ENOMEM;
+}
+
+static void open_host_addresses(Manager *m) {
+        int fd = m->options.netlink_fd, r;
+
+        m->options.netlink_fd = -1;
+        r = host_addresses_new(m->event, fd, on_host_changed, m, &m->host);
+        if (r >= 0)
+                r = host_addresses_copy(m->host, &m->config.policy.host, &m->config.policy.host_networks);
+        if (r < 0)
+                log_errno(LOG_WARNING, r, "the host's own addresses are not known and could be granted");
+}
+
+static int open_control(Manager *m) {
+        _cleanup_free_ char *path = NULL;
+        int fd = m->options.control_fd, r;
+
+        m->options.control_fd = -1;
+        r = control_server_new(m->event, &manager_control_handlers, m, &m->control);
+        if (r >= 0 && fd < 0) {
+                if (asprintf(&path, "%s/control", m->options.runtime_directory) < 0) {
+                        path = NULL;
+                        return -ENOMEM;
+                }
+                fd = r = control_socket_open(path);
+        }
+        if (r >= 0)
+                r = control_server_listen(m->control, fd);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "the control socket can't be opened");
+        return 0;
+}
+
+static int open_publisher(Manager *m) {
+        PublisherConfig config = {
+                .path = m->relay_path,
+                .ttl = m->config.policy.ttl,
+                .publish_users = m->config.publish_users,
+                .snapshot = on_snapshot,
+                .on_published = on_published,
+                .userdata = m,
+        };
+        int r = publisher_new(&config, &m->publisher);
+
+        if (r >= 0)
+                r = publisher_attach(m->publisher, m->event);
+        return r < 0 ? log_errno(LOG_ERR, r, "the publisher can't be set up") : 0;
+}
+
+static int configure(Manager *m) {
+        IniError error = {""};
+        int r = config_load(m->options.config_path, m->options.config_optional, &m->config, &error);
+
+        if (r >= 0)
+                r = load_patterns(m, &m->config, &m->patterns, &error);
+        if (r >= 0)
+                r = make_inputs(m, &m->config, m->patterns, &m->inputs, &m->n_inputs, &error);
+        if (r < 0)
+                log_error("%s", error.text[0] ? error.text : strerror(-r));
+        else
+                warn_of(&m->config);
+        return r;
+}
+
+static int set_up(Manager *m) {
+        int r = configure(m);
+
+        if (r < 0)
+                return r;
+        r = sd_event_new(&m->event);
+        if (r >= 0)
+                r = make_paths(m);
+        if (r >= 0)
+                r = make_timers(m);
+        if (r >= 0)
+                r = event_log_new(m->options.journal, &m->event_log);
+        if (r >= 0)
+                r = stream_state_new(&m->streams);
+        if (r >= 0)
+                r = grant_table_new(&m->config.policy, on_grant_event, m, &m->grants);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "the daemon can't be set up");
+        open_host_addresses(m);
+        r = open_publisher(m);
+        if (r < 0)
+                return r;
+        manager_load_state(m);
+        manager_merge_published(m);
+        /* first of all, what readers go by; a disk that is full now is retried later */
+        (void) publisher_flush(m->publisher);
+        return open_control(m);
+}
+
+int manager_new(const ManagerOptions *options, Manager **ret) {
+        _cleanup_(manager_freep) Manager *m = calloc(1, sizeof(Manager));
+        int r;
+
+        if (!m)
+                return log_errno(LOG_ERR, -ENOMEM, "the daemon can't be set up");
+        m->options = *options;
+        m->started = time_now();
+        r = set_up(m);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < m->n_inputs; i++)
+                (void) attach(m, &m->inputs[i]);
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+Manager *manager_free(Manager *m) {
+        sd_event_source *sources[] = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+
+        if (!m)
+                return NULL;
+        control_server_free(m->control);
+        free_inputs(m->inputs, m->inputs ? m->n_inputs : 0);
+        publisher_free(m->publisher);
+        grant_table_free(m->grants);
+        stream_state_free(m->streams);
+        event_log_free(m->event_log);
+        host_addresses_free(m->host);
+        pattern_set_free(m->patterns);
+        config_done(&m->config);
+        memcpy(sources, (sd_event_source *[]){m->expire, m->save, m->tick, m->post, m->signals[0], m->signals[1],
+                                m->signals[2]}, sizeof(sources));
+        for (size_t i = 0; i < ELEMENTSOF(sources); i++)
+                (void) sd_event_source_disable_unref(sources[i]);
+        sd_event_unref(m->event);
+        free(m->relay_path);
+        free(m->state_path);
+        free(m->revocations_path);
+        free(m);
+        return NULL;
+}
+
+int manager_run(Manager *m) {
+        int r;
+
+        tell_status(m, time_now());
+        (void) sd_notify(false, "READY=1");
+        log_info("authrelayd %s: %u grants, %zu sources", VERSION, grant_table_count(m->grants), m->n_inputs);
+        r = sd_event_loop(m->event);
+        (void) sd_notify(false, "STOPPING=1");
+        m->state_dirty = true;
+        (void) publisher_flush(m->publisher);
+        save_all(m);
+        return r < 0 ? log_errno(LOG_ERR, r, "the event loop failed") : 0;
+}

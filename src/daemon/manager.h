@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The daemon: owns the event loop and one of each room, and wires them. Its members are open to the files of
+ * daemon/ only. */
+
+#include <systemd/sd-event.h>
+
+#include "control/control-server.h"
+#include "daemon/config.h"
+#include "daemon/host-addresses.h"
+#include "grant/grant-table.h"
+#include "match/pattern-set.h"
+#include "publish/event-log.h"
+#include "publish/publisher.h"
+#include "source/source.h"
+
+typedef struct ManagerOptions {
+        const char *config_path;
+        bool config_optional;
+        const char *patterns_directory; /* NULL: what the configuration says */
+        const char *runtime_directory, *state_directory;
+        int control_fd, netlink_fd; /* from systemd; -1: to be made here. Taken. */
+        bool journal;               /* standard error is the journal */
+} ManagerOptions;
+
+/* A source and the patterns that its lines go to. */
+typedef struct Input {
+        Source *source;
+        PatternSelection selection; /* empty: by identifier */
+        bool attached;
+} Input;
+
+typedef struct Manager {
+        ManagerOptions options;
+        sd_event *event;
+        sd_event_source *expire, *save, *tick, *post, *signals[3];
+        Config config;
+        PatternSet *patterns;
+        StreamState *streams;
+        Input *inputs;
+        size_t n_inputs;
+        GrantTable *grants;
+        Publisher *publisher;
+        EventLog *event_log;
+        ControlServer *control;
+        HostAddresses *host;
+
+        char *relay_path, *state_path, *revocations_path;
+        uint64_t due;           /* seconds: what the expiry timer is set to */
+        bool state_dirty, revocations_dirty, status_dirty, restoring;
+        bool save_failed;
+        usec_t status_told, started;
+        usec_t tick_usec;
+        bool watchdog;
+        PublisherReport report;
+        int told_error;         /* of the publisher, that was logged */
+
+        uint64_t stale, expired;
+        usec_t stale_warned;
+        char last_login[512];   /* "ADDRESS USER PATTERN" */
+        usec_t last_login_at;
+} Manager;
+
+/* Reads the configuration and the state, publishes, opens everything. What is somebody else's fault (a full
+ * disk, an unreadable log) is logged and shown in the status, and the daemon goes on. Returns 0, or -errno
+ * after it has logged why it can't go on. */
+int manager_new(const ManagerOptions *options, Manager **ret);
+Manager *manager_free(Manager *m);
+
+DEFINE_CLEANUP(Manager *, manager_free)
+
+/* Runs until it is told to stop, then saves the state. Returns 0 or -errno. */
+int manager_run(Manager *m);
+
+/* Reads configuration and patterns again. On failure nothing has changed, and reterr has file:line: reason. */
+int manager_reload(Manager *m, IniError *reterr);
+
+/* Publishes all changes and makes revocations durable, synchronously. Returns 0 or -errno. */
+int manager_settle(Manager *m);
+
+/* manager-state.c */
+void manager_load_state(Manager *m);
+/* Saves grants, streams and positions. Returns 0 or -errno. */
+int manager_save_state(Manager *m);
+int manager_save_revocations(Manager *m);
+/* Takes back the grants that were published after the state was saved. */
+void manager_merge_published(Manager *m);
+
+/* manager-control.c */
+extern const ControlHandlers manager_control_handlers;
