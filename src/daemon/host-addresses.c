@@ -161,20 +161,33 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
+/* A router's routes change all the time; only addresses and default routes are our business. */
+static bool matters(const char *buf, ssize_t size) {
+        for (const struct nlmsghdr *m = (const void *) buf; NLMSG_OK(m, size); m = NLMSG_NEXT(m, size)) {
+                const struct rtmsg *route = NLMSG_DATA(m);
+
+                if ((m->nlmsg_type != RTM_NEWROUTE && m->nlmsg_type != RTM_DELROUTE) ||
+                    m->nlmsg_len < NLMSG_LENGTH(sizeof(*route)) || route->rtm_dst_len == 0)
+                        return true;
+        }
+        return false;
+}
+
 static int on_netlink(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         HostAddresses *h = userdata;
-        char buf[32768];
+        _Alignas(struct nlmsghdr) char buf[32768];
+        bool changed = false;
         ssize_t size;
 
         (void) source;
         (void) revents;
-        /* what changed is not looked at: after a lost message (ENOBUFS) it would not be known either */
-        do
-                size = receive(fd, buf, sizeof(buf), MSG_DONTWAIT);
-        while (size >= 0 || size == -ENOBUFS);
+        while ((size = receive(fd, buf, sizeof(buf), MSG_DONTWAIT)) >= 0 || size == -ENOBUFS)
+                /* with a message lost nobody knows what changed */
+                changed |= size < 0 || matters(buf, size);
+        if (!changed)
+                return 0;
         (void) sd_event_source_set_time_relative(h->settle, SETTLE_USEC);
-        (void) sd_event_source_set_enabled(h->settle, SD_EVENT_ONESHOT);
-        return 0;
+        return sd_event_source_set_enabled(h->settle, SD_EVENT_ONESHOT);
 }
 
 static int open_socket(void) {

@@ -7,8 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <time.h>
 
 #include <systemd/sd-daemon.h>
 
@@ -21,6 +20,8 @@
 #define TICK_USEC USEC_PER_MINUTE
 /* systemctl status is looked at by people; telling PID 1 of each login would wake it for nothing. */
 #define STATUS_USEC (5 * USEC_PER_SEC)
+/* NTP slews; a larger change than this between two ticks was a step. */
+#define CLOCK_STEP_USEC (2 * USEC_PER_SEC)
 #define STALE_WARN_USEC (10 * USEC_PER_MINUTE)
 
 /* ---- the way of a record ---- */
@@ -264,7 +265,7 @@ static void tell_status(Manager *m, usec_t now) {
                 troubled += m->inputs[i].source->in_trouble || !m->inputs[i].attached;
         m->status_told = now;
         m->status_dirty = false;
-        (void) sd_notifyf(false, "STATUS=%u grants; last login: %s; %zu of %zu sources ok%s", 
+        (void) sd_notifyf(false, "STATUS=%u grants; last login: %s; %zu of %zu sources ok%s",
                 grant_table_count(m->grants), m->last_login[0] ? m->last_login : "none yet", m->n_inputs - troubled,
                 m->n_inputs, m->report.error < 0 ? "; can't publish" : "");
 }
@@ -311,6 +312,31 @@ static bool is_healthy(Manager *m) {
         return publisher_rewrite(m->publisher) < 0 || is_believed(m);
 }
 
+/* The policy, or the clock that it goes by, is another than before: judges and publishes everything anew. */
+static void judge_again(Manager *m) {
+        grant_table_set_policy(m->grants, &m->config.policy, time_now() / USEC_PER_SEC);
+        (void) publisher_rewrite(m->publisher);
+        m->due = 0;
+}
+
+static int64_t clock_offset(void) {
+        struct timespec boot;
+
+        (void) clock_gettime(CLOCK_BOOTTIME, &boot);
+        return (int64_t) time_now() - ((int64_t) boot.tv_sec * (int64_t) USEC_PER_SEC + boot.tv_nsec / 1000);
+}
+
+static void check_clock(Manager *m) {
+        int64_t offset = clock_offset(), step = offset - m->clock_offset;
+
+        m->clock_offset = offset;
+        if (step > -(int64_t) CLOCK_STEP_USEC && step < (int64_t) CLOCK_STEP_USEC)
+                return;
+        log_notice("the clock was set %s by %" PRId64 " s", step > 0 ? "forward" : "back",
+                (step > 0 ? step : -step) / (int64_t) USEC_PER_SEC);
+        judge_again(m);
+}
+
 static int attach(Manager *m, Input *input) {
         int r = source_attach(input->source, m->event);
 
@@ -326,6 +352,9 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         for (size_t i = 0; i < m->n_inputs; i++)
                 if (m->inputs[i].attached)
                         source_check(m->inputs[i].source);
+                else if (attach(m, &m->inputs[i]) >= 0)
+                        source_note(m->inputs[i].source, SOURCE_NOTE_WELL, "%s can be read", m->inputs[i].source->name);
+        check_clock(m);
         if (is_healthy(m) && m->watchdog)
                 (void) sd_notify(false, "WATCHDOG=1");
         if (m->status_dirty)
@@ -488,14 +517,12 @@ int manager_reload(Manager *m, IniError *reterr) {
         m->n_inputs = n_inputs;
         free_inputs(old_inputs, n_old);
         pattern_set_free(old_patterns);
-        grant_table_set_policy(m->grants, &m->config.policy, time_now() / USEC_PER_SEC);
         publisher_set_options(m->publisher, m->config.policy.ttl, m->config.publish_users);
-        (void) publisher_rewrite(m->publisher);
+        judge_again(m);
         for (size_t i = 0; i < m->n_inputs; i++)
                 (void) attach(m, &m->inputs[i]);
         warn_of(&m->config);
         m->status_dirty = true;
-        m->due = 0;
         return 0;
 }
 
@@ -527,11 +554,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 static void on_host_changed(void *userdata) {
         Manager *m = userdata;
 
-        if (host_addresses_copy(m->host, &m->config.policy.host, &m->config.policy.host_networks) < 0)
-                return;
-        grant_table_set_policy(m->grants, &m->config.policy, time_now() / USEC_PER_SEC);
-        (void) publisher_rewrite(m->publisher);
-        m->due = 0;
+        if (host_addresses_copy(m->host, &m->config.policy.host, &m->config.policy.host_networks) >= 0)
+                judge_again(m);
 }
 
 /* ---- starting and stopping ---- */
@@ -678,6 +702,7 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
                 return log_errno(LOG_ERR, -ENOMEM, "the daemon can't be set up");
         m->options = *options;
         m->started = time_now();
+        m->clock_offset = clock_offset();
         r = set_up(m);
         if (r < 0)
                 return r;

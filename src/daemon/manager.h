@@ -48,11 +48,12 @@ typedef struct Manager {
 
         char *relay_path, *state_path, *revocations_path;
         uint64_t due;           /* seconds: what the expiry timer is set to */
-        bool state_dirty, revocations_dirty, status_dirty, restoring;
+        bool state_dirty, revocations_dirty, status_dirty;
         bool save_failed;
         usec_t status_told, started;
         usec_t tick_usec;
         bool watchdog;
+        int64_t clock_offset;   /* wall clock − CLOCK_BOOTTIME at the last tick, usec */
         PublisherReport report;
         int told_error;         /* of the publisher, that was logged */
 

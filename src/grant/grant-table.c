@@ -577,6 +577,8 @@ void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
                         end_grant(t, i, GRANT_EVENT_REVOKED, reason);
                         continue;
                 }
+                /* a clock that was set back must not make anything last longer */
+                g->last = (uint32_t) MIN((uint64_t) g->last, now);
                 if (!g->manual)
                         g->until = (uint32_t) MIN((uint64_t) g->until, (uint64_t) g->last + policy->ttl);
                 g->published = publishable(t, g, now);

@@ -390,13 +390,18 @@ static int source_file_attach(Source *s, sd_event *event) {
 
         f->event = sd_event_ref(event);
         r = sd_event_add_defer(event, &f->work, on_work, f);
-        if (r < 0)
+        if (r < 0) {
+                f->event = sd_event_unref(f->event);
                 return r;
+        }
         /* behind the control and lookup sockets: a large log must not keep them waiting */
         (void) sd_event_source_set_priority(f->work, SD_EVENT_PRIORITY_NORMAL + 10);
         r = path_watch_new(event, s->name, on_path_changed, f, &f->path_watch);
-        if (r < 0)
+        if (r < 0) {
+                f->work = sd_event_source_disable_unref(f->work);
+                f->event = sd_event_unref(f->event);
                 return r;
+        }
         f->behind = true;
         look(f);
         resume(f);

@@ -308,8 +308,18 @@ static int add_identifiers(SourceJournal *j) {
         return 0;
 }
 
-static int source_journal_attach(Source *s, sd_event *event) {
-        SourceJournal *j = (SourceJournal *) s;
+static void detach(SourceJournal *j) {
+        j->poll = sd_event_source_disable_unref(j->poll);
+        j->work = sd_event_source_disable_unref(j->work);
+        j->io = sd_event_source_disable_unref(j->io);
+        j->event = sd_event_unref(j->event);
+        if (j->journal)
+                sd_journal_close(TAKE_PTR(j->journal));
+        if (j->streams)
+                sd_journal_close(TAKE_PTR(j->streams));
+}
+
+static int attach(SourceJournal *j, sd_event *event) {
         sd_id128_t machine;
         int r;
 
@@ -334,6 +344,15 @@ static int source_journal_attach(Source *s, sd_event *event) {
                 return r;
         (void) sd_event_source_set_enabled(j->poll, SD_EVENT_OFF);
         return seek(j);
+}
+
+static int source_journal_attach(Source *s, sd_event *event) {
+        SourceJournal *j = (SourceJournal *) s;
+        int r = attach(j, event);
+
+        if (r < 0)
+                detach(j);
+        return r;
 }
 
 static void source_journal_check(Source *s) {
@@ -373,14 +392,7 @@ static void free_strings(char **strings) {
 static Source *source_journal_free(Source *s) {
         SourceJournal *j = (SourceJournal *) s;
 
-        (void) sd_event_source_disable_unref(j->poll);
-        (void) sd_event_source_disable_unref(j->work);
-        (void) sd_event_source_disable_unref(j->io);
-        sd_event_unref(j->event);
-        if (j->journal)
-                sd_journal_close(j->journal);
-        if (j->streams)
-                sd_journal_close(j->streams);
+        detach(j);
         free_strings(j->identifiers);
         free(j->directory);
         free(j->journal_namespace);

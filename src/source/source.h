@@ -45,7 +45,8 @@ struct Source {
 };
 
 /* Starts to deliver: from the position that source_decode() set, else from where the source's manual page says.
- * The event loop is referenced until source_free(). Returns 0 or -errno; a log that is not there yet is no error. */
+ * The event loop is referenced until source_free(). Returns 0, or -errno, and then it may be tried again; a log that
+ * is not there yet is no error. */
 static inline int source_attach(Source *s, sd_event *event) {
         return s->ops->attach(s, event);
 }
