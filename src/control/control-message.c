@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <limits.h>
 #include <stdio.h>
 
 int control_append_bytes(sd_bus_message *m, Span bytes) {
