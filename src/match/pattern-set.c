@@ -430,6 +430,14 @@ static void accept(Judging *j, Pattern *p, const Rule *rule, const RegexMatch *m
         }
 }
 
+/* Nobody but the server itself can make it look blind. */
+static void refuse_hint(Judging *j, const Pattern *p, Login *login, const char *reason) {
+        if (is_trusted(j, p))
+                refuse(login, MATCH_HINT, reason);
+        else
+                refuse_untrusted(j, p, login);
+}
+
 static void judge(Judging *j, Pattern *p, Login *login) {
         const Record *record = j->record;
         RegexMatch match;
@@ -445,16 +453,16 @@ static void judge(Judging *j, Pattern *p, Login *login) {
         if (torn)
                 return refuse(login, MATCH_TORN, "it may be the rest of a torn message");
         if (record->cut || has_control_byte(record->message))
-                return refuse(login, MATCH_HINT, record->cut ? "the line is too long" : "it has a control byte in it");
+                return refuse_hint(j, p, login, record->cut ? "the line is too long" : "it has a control byte in it");
         for (size_t i = 0; i < p->n_rules; i++) {
                 int r = regex_match(p->rules[i].regex, record->message, &match);
 
                 if (r > 0)
                         return accept(j, p, &p->rules[i], &match, login);
                 if (r < 0)
-                        return refuse(login, MATCH_HINT, "matching it would cost too much");
+                        return refuse_hint(j, p, login, "matching it would cost too much");
         }
-        refuse(login, MATCH_HINT, "it looks like a login, but no regex of the pattern takes it");
+        refuse_hint(j, p, login, "it looks like a login, but no regex of the pattern takes it");
 }
 
 /* Of what several patterns say of one record, the most telling. */

@@ -71,7 +71,8 @@ int regex_new(const char *text, bool jit, Regex **ret, char reterr[static REGEX_
                 return -EINVAL;
         }
         r->code = pcre2_compile((PCRE2_SPTR) text, n,
-                PCRE2_DUPNAMES | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
+                PCRE2_DUPNAMES | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C |
+                        PCRE2_ANCHORED | PCRE2_ENDANCHORED, &code, &offset, NULL);
         if (!r->code) {
                 char message[160] = "";
 
