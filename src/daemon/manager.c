@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon. A record comes in at on_record() and leaves as a grant event at on_grant_event(); everything else
- * here is about starting, stopping, and telling how things are. */
+/* The daemon: starting, stopping, reloading, its timers, and telling how things are. The way of a record is in
+ * manager-flow.c. */
 
 #include "daemon/manager.h"
 
@@ -13,8 +13,6 @@
 
 #include "basic/log.h"
 #include "cdb/relay-lookup.h"
-#include "source/source-file.h"
-#include "source/source-journal.h"
 
 #define SAVE_USEC USEC_PER_MINUTE
 #define TICK_USEC USEC_PER_MINUTE
@@ -22,180 +20,8 @@
 #define STATUS_USEC (5 * USEC_PER_SEC)
 /* NTP slews; a larger change than this between two ticks was a step. */
 #define CLOCK_STEP_USEC (2 * USEC_PER_SEC)
-#define STALE_WARN_USEC (10 * USEC_PER_MINUTE)
-
-/* ---- the way of a record ---- */
-
-static Input *input_of(Manager *m, const Source *source) {
-        for (size_t i = 0; i < m->n_inputs; i++)
-                if (m->inputs[i].source == source)
-                        return &m->inputs[i];
-        return NULL;
-}
-
-static void on_stale(Manager *m, const Source *source, usec_t now, usec_t stamp) {
-        char text[TIME_TEXT_BYTES];
-
-        m->stale++;
-        if (now - m->stale_warned < STALE_WARN_USEC && now >= m->stale_warned)
-                return;
-        m->stale_warned = now;
-        log_notice("%s: a login of %s is older than TTL= and grants nothing; if that is now, TimeZone= or a clock "
-                   "is wrong (later ones are counted in the status)",
-                source->name, time_stamp_format(text, stamp));
-}
-
-static void remember_login(Manager *m, const Login *login, usec_t now) {
-        char address[IP_TEXT_BYTES], user[LOG_TEXT_BYTES];
-
-        (void) snprintf(m->last_login, sizeof(m->last_login), "%s %s %s", ip_addr_format(address, &login->address),
-                login->user.size > 0 ? log_text(user, login->user) : "-", login->pattern);
-        m->last_login_at = now;
-        m->status_dirty = true;
-}
-
-static void on_record(void *userdata, Source *source, const Record *record) {
-        Manager *m = userdata;
-        Input *input = input_of(m, source);
-        Login login;
-        int r;
-
-        m->state_dirty = true;
-        pattern_set_match(m->patterns, m->streams, record, input ? &input->selection : NULL, &login);
-        switch (login.verdict) {
-        case MATCH_LOGIN:
-                source_on_login(source);
-                r = grant_table_login(m->grants, &login, record->read_time / USEC_PER_SEC);
-                if (r == GRANT_STALE)
-                        on_stale(m, source, record->read_time, login.time);
-                else if (r == GRANT_NEW || r == GRANT_EXTENDED)
-                        remember_login(m, &login, record->read_time);
-                else if (r < 0)
-                        log_errno(LOG_ERR, r, "a login could not be granted");
-                break;
-        case MATCH_UNTRUSTED:
-        case MATCH_HINT:
-        case MATCH_TORN:
-        case MATCH_REFUSED:
-                event_log_doubt(m->event_log, &login, record->message, record->read_time);
-                break;
-        default:
-                break;
-        }
-}
-
-static void on_note(void *userdata, Source *source, SourceNote note, const char *text) {
-        Manager *m = userdata;
-
-        m->status_dirty = true;
-        switch (note) {
-        case SOURCE_NOTE_GAP:
-                stream_state_gap(m->streams, source->name);
-                if (text[0])
-                        log_warning("%s", text);
-                break;
-        case SOURCE_NOTE_CAUGHT_UP:
-                stream_state_caught_up(m->streams, source->name);
-                break;
-        case SOURCE_NOTE_TROUBLE:
-                log_warning("%s", text);
-                break;
-        case SOURCE_NOTE_WELL:
-                log_info("%s", text);
-                break;
-        }
-}
-
-static bool is_covered(void *userdata, const IpNetwork *network) {
-        Manager *m = userdata;
-
-        return policy_is_inside_always(&m->config.policy, network) || grant_table_is_covered(m->grants, network);
-}
-
-static void publish_event(Manager *m, const GrantEvent *event) {
-        RelayEntry entry = {
-                .network = event->network,
-                .verdict = RELAY_ALLOW,
-                .until = event->published,
-                .how = span_from_string(event->pattern),
-                .user = event->user,
-        };
-        int r;
-
-        /* a record of the policy stands there already, and for longer */
-        if (policy_is_static(&m->config.policy, &event->network))
-                return;
-        if (event->type == GRANT_EVENT_REVOKED) {
-                entry.verdict = is_covered(m, &event->network) ? RELAY_NEVER : RELAY_REVOKED;
-                entry.until = 0;
-                entry.how = SPAN_LITERAL("revoked");
-                entry.user = SPAN_NONE;
-        }
-        r = publisher_put(m->publisher, &entry);
-        if (r < 0)
-                log_errno(LOG_ERR, r, "a change could not be noted for publication");
-}
-
-static void on_grant_event(void *userdata, const GrantEvent *event) {
-        Manager *m = userdata;
-
-        m->status_dirty = true;
-        m->state_dirty = true;
-        switch (event->type) {
-        case GRANT_EVENT_REVOKED:
-                m->revocations_dirty = true;
-                /* fall through */
-        case GRANT_EVENT_GRANTED:
-        case GRANT_EVENT_EXTENDED:
-                publish_event(m, event);
-                break;
-        case GRANT_EVENT_EXPIRED:
-                m->expired++;
-                break;
-        default:
-                break;
-        }
-        event_log_grant(m->event_log, event, time_now());
-}
 
 /* ---- publishing ---- */
-
-typedef struct Snapshot {
-        Manager *m;
-        PublisherSink *sink;
-} Snapshot;
-
-static int add_static(void *userdata, const IpNetwork *network, bool always) {
-        Snapshot *s = userdata;
-        RelayEntry entry = {
-                .network = *network,
-                .verdict = always ? RELAY_ALLOW : RELAY_NEVER,
-                .how = always ? SPAN_LITERAL("always") : SPAN_LITERAL("never"),
-        };
-
-        return publisher_sink_add(s->sink, &entry);
-}
-
-static bool is_covered_by_grant(void *userdata, const IpNetwork *network) {
-        Snapshot *s = userdata;
-
-        return grant_table_is_covered(s->m->grants, network);
-}
-
-static int add_record(void *userdata, const RelayEntry *entry) {
-        Snapshot *s = userdata;
-
-        if (policy_is_static(&s->m->config.policy, &entry->network))
-                return 0;
-        return publisher_sink_add(s->sink, entry);
-}
-
-static int on_snapshot(void *userdata, PublisherSink *sink) {
-        Snapshot s = {userdata, sink};
-        int r = policy_each_static(&s.m->config.policy, is_covered_by_grant, add_static, &s);
-
-        return r < 0 ? r : grant_table_each_record(s.m->grants, time_now() / USEC_PER_SEC, add_record, &s);
-}
 
 static void on_published(void *userdata, const PublisherReport *report) {
         Manager *m = userdata;
@@ -363,108 +189,6 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-/* ---- sources ---- */
-
-static void free_inputs(Input *inputs, size_t n) {
-        for (size_t i = 0; i < n; i++) {
-                source_free(inputs[i].source);
-                pattern_selection_done(&inputs[i].selection);
-        }
-        free(inputs);
-}
-
-/* The heads that lines of this file can have: what its patterns say, or syslog's. */
-static size_t heads_of(const PatternSelection *selection, LogHead heads[static _LOG_HEAD_MAX]) {
-        size_t n = 0;
-
-        for (LogHead h = 0; h < _LOG_HEAD_MAX; h++) {
-                bool wanted = selection->n == 0 && h == LOG_HEAD_SYSLOG;
-
-                for (size_t i = 0; i < selection->n; i++)
-                        wanted |= selection->patterns[i]->heads[h];
-                if (wanted)
-                        heads[n++] = h;
-        }
-        return n;
-}
-
-static int make_file_input(Manager *m, const PatternSet *patterns, const ConfigFile *file, Input *input,
-        IniError *reterr) {
-        SourceSink sink = {on_record, on_note, m};
-        IniPlace place = {file->place, file->line};
-        LogHead heads[_LOG_HEAD_MAX];
-        const char *unknown;
-        size_t n_heads;
-        int r;
-
-        if (file->patterns.n > 0) {
-                r = pattern_set_select(patterns, file->patterns.items, &input->selection, &unknown);
-                if (r == -ENOENT)
-                        return ini_error_set(reterr, &place, r, "File=%s: no pattern %s is enabled", file->path, unknown);
-                if (r < 0)
-                        return ini_error_set(reterr, &place, r, "out of memory");
-        }
-        n_heads = heads_of(&input->selection, heads);
-        r = source_file_new(file->path, heads, n_heads, file->zone, &sink, &input->source);
-        return r < 0 ? ini_error_set(reterr, &place, r, "out of memory") : 0;
-}
-
-static int make_journal_input(Manager *m, const PatternSet *patterns, const Config *config, Input *input) {
-        SourceSink sink = {on_record, on_note, m};
-        _cleanup_(string_list_done) StringList identifiers = {0};
-        JournalSettings settings = {
-                .directory = config->journal_directory,
-                .journal_namespace = config->journal_namespace,
-                .trusted = config->journal_trusted,
-                .latency = config->journal_latency,
-                .lookback = config->policy.ttl * USEC_PER_SEC,
-        };
-
-        if (pattern_set_identifiers(patterns, &identifiers) < 0)
-                return -ENOMEM;
-        if (identifiers.n == 0)
-                return -ENOENT;
-        settings.identifiers = identifiers.items;
-        return source_journal_new(&settings, &sink, &input->source);
-}
-
-static int make_inputs(Manager *m, const Config *config, const PatternSet *patterns, Input **ret, size_t *ret_n,
-        IniError *reterr) {
-        IniPlace place = {m->options.config_path, 0};
-        Input *inputs = calloc(config->n_files + 1, sizeof(Input));
-        size_t n = 0;
-        int r = inputs ? 0 : ini_error_set(reterr, &place, -ENOMEM, "out of memory");
-
-        if (r >= 0 && config_reads_journal(config)) {
-                r = make_journal_input(m, patterns, config, &inputs[n++]);
-                if (r < 0)
-                        (void) ini_error_set(reterr, &place, r, "the journal can't be a source: %s", strerror(-r));
-        }
-        for (size_t i = 0; r >= 0 && i < config->n_files; i++)
-                r = make_file_input(m, patterns, &config->files[i], &inputs[n++], reterr);
-        if (r < 0) {
-                free_inputs(inputs, inputs ? n : 0);
-                return r;
-        }
-        *ret = inputs;
-        *ret_n = n;
-        return 0;
-}
-
-/* The new sources go on where the old ones of the same names are. */
-static void hand_over_positions(Manager *m, Input *inputs, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                for (size_t k = 0; k < m->n_inputs; k++) {
-                        _cleanup_(byte_writer_done) ByteWriter bytes = BYTE_WRITER_INIT;
-
-                        if (!streq(inputs[i].source->name, m->inputs[k].source->name))
-                                continue;
-                        source_encode(m->inputs[k].source, &bytes);
-                        if (!bytes.failed)
-                                (void) source_decode(inputs[i].source, span_make(bytes.data, bytes.size));
-                }
-}
-
 /* ---- configuration ---- */
 
 static int load_patterns(const Manager *m, const Config *config, PatternSet **ret, IniError *reterr) {
@@ -504,18 +228,18 @@ int manager_reload(Manager *m, IniError *reterr) {
         if (r >= 0 && m->host && host_addresses_copy(m->host, &config.policy.host, &config.policy.host_networks) < 0)
                 r = ini_error_set(reterr, &(IniPlace){m->options.config_path, 0}, -ENOMEM, "out of memory");
         if (r >= 0)
-                r = make_inputs(m, &config, patterns, &inputs, &n_inputs, reterr);
+                r = manager_make_inputs(m, &config, patterns, &inputs, &n_inputs, reterr);
         if (r < 0)
                 return r;
         /* nothing can fail from here on */
-        hand_over_positions(m, inputs, n_inputs);
+        manager_hand_over_positions(m, inputs, n_inputs);
         old_config = m->config;
         m->config = config;
         config = old_config;
         m->patterns = TAKE_PTR(patterns);
         m->inputs = inputs;
         m->n_inputs = n_inputs;
-        free_inputs(old_inputs, n_old);
+        manager_free_inputs(old_inputs, n_old);
         pattern_set_free(old_patterns);
         publisher_set_options(m->publisher, m->config.policy.ttl, m->config.publish_users);
         judge_again(m);
@@ -639,7 +363,7 @@ static int open_publisher(Manager *m) {
                 .path = m->relay_path,
                 .ttl = m->config.policy.ttl,
                 .publish_users = m->config.publish_users,
-                .snapshot = on_snapshot,
+                .snapshot = manager_on_snapshot,
                 .on_published = on_published,
                 .userdata = m,
         };
@@ -657,7 +381,7 @@ static int configure(Manager *m) {
         if (r >= 0)
                 r = load_patterns(m, &m->config, &m->patterns, &error);
         if (r >= 0)
-                r = make_inputs(m, &m->config, m->patterns, &m->inputs, &m->n_inputs, &error);
+                r = manager_make_inputs(m, &m->config, m->patterns, &m->inputs, &m->n_inputs, &error);
         if (r < 0)
                 log_error("%s", error.text[0] ? error.text : strerror(-r));
         else
@@ -680,7 +404,7 @@ static int set_up(Manager *m) {
         if (r >= 0)
                 r = stream_state_new(&m->streams);
         if (r >= 0)
-                r = grant_table_new(&m->config.policy, on_grant_event, m, &m->grants);
+                r = grant_table_new(&m->config.policy, manager_on_grant_event, m, &m->grants);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "the daemon can't be set up");
         open_host_addresses(m);
@@ -718,7 +442,7 @@ Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
         control_server_free(m->control);
-        free_inputs(m->inputs, m->inputs ? m->n_inputs : 0);
+        manager_free_inputs(m->inputs, m->inputs ? m->n_inputs : 0);
         publisher_free(m->publisher);
         grant_table_free(m->grants);
         stream_state_free(m->streams);

@@ -80,6 +80,21 @@ int manager_reload(Manager *m, IniError *reterr);
 /* Publishes all changes and makes revocations durable, synchronously. Returns 0 or -errno. */
 int manager_settle(Manager *m);
 
+/* manager-flow.c */
+void manager_on_record(void *userdata, Source *source, const Record *record);
+void manager_on_note(void *userdata, Source *source, SourceNote note, const char *text);
+void manager_on_grant_event(void *userdata, const GrantEvent *event);
+int manager_on_snapshot(void *userdata, PublisherSink *sink);
+
+/* manager-input.c */
+/* Makes the sources that the configuration asks for, not attached yet. The caller frees them with
+ * manager_free_inputs(). Returns 0 or -errno with file:line: reason. */
+int manager_make_inputs(Manager *m, const Config *config, const PatternSet *patterns, Input **ret, size_t *ret_n,
+        IniError *reterr);
+void manager_free_inputs(Input *inputs, size_t n);
+/* Has these sources go on where the manager's sources of the same names are. */
+void manager_hand_over_positions(const Manager *m, Input *inputs, size_t n);
+
 /* manager-state.c */
 void manager_load_state(Manager *m);
 /* Saves grants, streams and positions. Returns 0 or -errno. */

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way of a datum through the daemon: a record comes in from a source, is matched, its login is judged and
+ * granted, and what the grant room says of it goes to the publisher and to the event log. */
+
+#include "daemon/manager.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "basic/log.h"
+
+/* A login that is too old is worth one line, not one each. */
+#define STALE_WARN_USEC (10 * USEC_PER_MINUTE)
+
+static Input *input_of(Manager *m, const Source *source) {
+        for (size_t i = 0; i < m->n_inputs; i++)
+                if (m->inputs[i].source == source)
+                        return &m->inputs[i];
+        return NULL;
+}
+
+static void on_stale(Manager *m, const Source *source, usec_t now, usec_t stamp) {
+        char text[TIME_TEXT_BYTES];
+
+        m->stale++;
+        if (now - m->stale_warned < STALE_WARN_USEC && now >= m->stale_warned)
+                return;
+        m->stale_warned = now;
+        log_notice("%s: a login of %s is older than TTL= and grants nothing; if that is now, TimeZone= or a clock "
+                   "is wrong (later ones are counted in the status)",
+                source->name, time_stamp_format(text, stamp));
+}
+
+static void remember_login(Manager *m, const Login *login, usec_t now) {
+        char address[IP_TEXT_BYTES], user[LOG_TEXT_BYTES];
+
+        (void) snprintf(m->last_login, sizeof(m->last_login), "%s %s %s", ip_addr_format(address, &login->address),
+                login->user.size > 0 ? log_text(user, login->user) : "-", login->pattern);
+        m->last_login_at = now;
+        m->status_dirty = true;
+}
+
+void manager_on_record(void *userdata, Source *source, const Record *record) {
+        Manager *m = userdata;
+        Input *input = input_of(m, source);
+        Login login;
+        int r;
+
+        m->state_dirty = true;
+        pattern_set_match(m->patterns, m->streams, record, input ? &input->selection : NULL, &login);
+        switch (login.verdict) {
+        case MATCH_LOGIN:
+                source_on_login(source);
+                r = grant_table_login(m->grants, &login, record->read_time / USEC_PER_SEC);
+                if (r == GRANT_STALE)
+                        on_stale(m, source, record->read_time, login.time);
+                else if (r == GRANT_NEW || r == GRANT_EXTENDED)
+                        remember_login(m, &login, record->read_time);
+                else if (r < 0)
+                        log_errno(LOG_ERR, r, "a login could not be granted");
+                break;
+        case MATCH_UNTRUSTED:
+        case MATCH_HINT:
+        case MATCH_TORN:
+        case MATCH_REFUSED:
+                event_log_doubt(m->event_log, &login, record->message, record->read_time);
+                break;
+        default:
+                break;
+        }
+}
+
+void manager_on_note(void *userdata, Source *source, SourceNote note, const char *text) {
+        Manager *m = userdata;
+
+        m->status_dirty = true;
+        switch (note) {
+        case SOURCE_NOTE_GAP:
+                stream_state_gap(m->streams, source->name);
+                if (text[0])
+                        log_warning("%s", text);
+                break;
+        case SOURCE_NOTE_CAUGHT_UP:
+                stream_state_caught_up(m->streams, source->name);
+                break;
+        case SOURCE_NOTE_TROUBLE:
+                log_warning("%s", text);
+                break;
+        case SOURCE_NOTE_WELL:
+                log_info("%s", text);
+                break;
+        }
+}
+
+static bool is_covered(void *userdata, const IpNetwork *network) {
+        Manager *m = userdata;
+
+        return policy_is_inside_always(&m->config.policy, network) || grant_table_is_covered(m->grants, network);
+}
+
+static void publish_event(Manager *m, const GrantEvent *event) {
+        RelayEntry entry = {
+                .network = event->network,
+                .verdict = RELAY_ALLOW,
+                .until = event->published,
+                .how = span_from_string(event->pattern),
+                .user = event->user,
+        };
+        int r;
+
+        /* a record of the policy stands there already, and for longer */
+        if (policy_is_static(&m->config.policy, &event->network))
+                return;
+        if (event->type == GRANT_EVENT_REVOKED) {
+                entry.verdict = is_covered(m, &event->network) ? RELAY_NEVER : RELAY_REVOKED;
+                entry.until = 0;
+                entry.how = SPAN_LITERAL("revoked");
+                entry.user = SPAN_NONE;
+        }
+        r = publisher_put(m->publisher, &entry);
+        if (r < 0)
+                log_errno(LOG_ERR, r, "a change could not be noted for publication");
+}
+
+void manager_on_grant_event(void *userdata, const GrantEvent *event) {
+        Manager *m = userdata;
+
+        m->status_dirty = true;
+        m->state_dirty = true;
+        switch (event->type) {
+        case GRANT_EVENT_REVOKED:
+                m->revocations_dirty = true;
+                /* fall through */
+        case GRANT_EVENT_GRANTED:
+        case GRANT_EVENT_EXTENDED:
+                publish_event(m, event);
+                break;
+        case GRANT_EVENT_EXPIRED:
+                m->expired++;
+                break;
+        default:
+                break;
+        }
+        event_log_grant(m->event_log, event, time_now());
+}
+
+typedef struct Snapshot {
+        Manager *m;
+        PublisherSink *sink;
+} Snapshot;
+
+static int add_static(void *userdata, const IpNetwork *network, bool always) {
+        Snapshot *s = userdata;
+        RelayEntry entry = {
+                .network = *network,
+                .verdict = always ? RELAY_ALLOW : RELAY_NEVER,
+                .how = always ? SPAN_LITERAL("always") : SPAN_LITERAL("never"),
+        };
+
+        return publisher_sink_add(s->sink, &entry);
+}
+
+static bool is_covered_by_grant(void *userdata, const IpNetwork *network) {
+        Snapshot *s = userdata;
+
+        return grant_table_is_covered(s->m->grants, network);
+}
+
+static int add_record(void *userdata, const RelayEntry *entry) {
+        Snapshot *s = userdata;
+
+        if (policy_is_static(&s->m->config.policy, &entry->network))
+                return 0;
+        return publisher_sink_add(s->sink, entry);
+}
+
+int manager_on_snapshot(void *userdata, PublisherSink *sink) {
+        Snapshot s = {userdata, sink};
+        int r = policy_each_static(&s.m->config.policy, is_covered_by_grant, add_static, &s);
+
+        return r < 0 ? r : grant_table_each_record(s.m->grants, time_now() / USEC_PER_SEC, add_record, &s);
+}
