@@ -12,9 +12,11 @@ login_here() { # ADDRESS: from the host itself
     nsenter --target "$BOX_PID" --net -- python3 "$LIB/mail-client" imap --from "$1" --to "$1" alice secret
 }
 # That something did not happen can be said once what came after it has.
-settled() { N=$((${N:-0} + 1)); login_to "203.0.113.$((100 + N))" $SERVER4 && wait_until 10 may_relay "203.0.113.$((100 + N))"; }
+LATER=100
+settled() { login_to "203.0.113.$LATER" $SERVER4 && wait_until 10 may_relay "203.0.113.$LATER"; }
 is_refused() { # DESCRIPTION ADDRESS
-    ok "$1: all logins are read" settled
+    LATER=$((LATER + 1))
+    ok "$1: a later login is granted" settled
     ok "$1 is not granted" not may_relay "$2"
 }
 

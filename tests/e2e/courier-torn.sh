@@ -59,9 +59,11 @@ attacks() { # KIND SEEN
     blank=$(filler "$LEAD")
     attack imap 203.0.113.66 "\"${blank:0:480}      LOGIN, user=mallory504\""
     ok "$kind: blanks at the end: the same" wait_until 5 "$seen" imapd mallory504
-    # Courier's other prefixes leave 504 of 511: its own logger is asked for one, in its own unit.
+    # Courier's other prefixes leave 504 of 511: its own logger is asked for one, in its own unit. (It writes what it has
+    # when more comes, and must live until journald has looked at it.)
     { printf 'DEBUG: LOGIN FAILED, user=%sLOGIN, user=malloryDEBUG, ip=[::ffff:203.0.113.66], port=[4711]\n' \
-        "$(filler 'DEBUG: LOGIN FAILED, user=')"; sleep 1; } | in_courier courierlogger -facility=mail -name=pop3d
+        "$(filler 'DEBUG: LOGIN FAILED, user=')"; sleep 0.3
+        echo 'INFO: Disconnected'; sleep 1; } | in_courier courierlogger -facility=mail -name=pop3d
     ok "$kind: 504 bytes: Courier has written a login line that was none" wait_until 5 "$seen" pop3d malloryDEBUG
 
     # The forged half is itself the short message after which a stream is believed again.

@@ -9,7 +9,7 @@ plan 25
 SMTP='mailfront smtp echo relayclient qmail-validate'
 
 smtp_servers() {
-    if [ ! -x "$(cat "$WORK/tree")/usr/bin/mailfront" ]; then
+    if [ ! -x "$(cat "$WORK/tree")/usr/sbin/mailfront" ]; then
         SMTP=/smtp-stand-in
         cp "$LIB/smtp-stand-in" "$SEED/"
     fi
@@ -27,6 +27,7 @@ UNIT
     cat >"$SEED/etc/systemd/system/qmail-smtpd@.service.d/mailfront.conf" <<UNIT
 [Service]
 User=mail
+Group=mail
 Environment=QMAILHOME=/var/qmail PROTO=TCP
 ExecStart=
 ExecStart=relaylock sh -c 'TCPREMOTEIP="\$\$REMOTE_ADDR" exec $SMTP'

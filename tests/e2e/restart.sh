@@ -3,7 +3,7 @@
 # a login made meanwhile is granted afterwards.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 14
+plan 15
 
 relays() { in_box env TCPREMOTEIP="$1" relaylock sh -c 'test "${RELAYCLIENT+yes}" = yes'; }
 # A connection to the control socket is what a client would notice.
@@ -14,7 +14,10 @@ mailhost_boot
 start_authrelay
 ok "a login is granted" login imap 203.0.113.7
 ok "and published" wait_until 10 relays 203.0.113.7
-before=$(ctl list --json)
+until_of() { ctl list --json | python3 -c 'import json, sys
+print([g["until"] for g in json.load(sys.stdin) if g["address"] == sys.argv[1]][0])' "$1"; }
+before=$(until_of 203.0.113.7)
+like "with an expiry" "$before" '^[0-9]+$'
 
 ok "systemctl stop" in_box systemctl stop authrelay.service
 ok "relay.cdb is still there" in_box test -s /run/authrelay/relay.cdb
@@ -27,8 +30,7 @@ ok "the control socket answers" wait_until 10 control_answers
 ok "every socket of the unit is reachable" in_box sh -c '
     for s in $(systemctl show -P Listen authrelay.socket | grep -oE "/run/[^ ]+"); do test -S $s || { echo "$s is gone"; exit 1; }; done'
 ok "the grant is there" may_relay 203.0.113.7
-is "unchanged" "$(ctl list --json | python3 "$LIB/json-get" --column until | head -1)" \
-    "$(python3 "$LIB/json-get" --column until <<<"$before" | head -1)"
+is "unchanged" "$(until_of 203.0.113.7)" "$before"
 ok "the login made meanwhile is granted" wait_until 10 relays 203.0.113.8
 
 in_box systemctl restart authrelay.service authrelay.socket
