@@ -12,6 +12,7 @@
 #include "basic/parse-util.h"
 
 #define TTL_MAX_USEC (7 * USEC_PER_DAY)
+#define SESSION_MAX_USEC (30 * USEC_PER_DAY)
 #define LIST_FILE_MAX_BYTES ((size_t) 16 * 1024 * 1024)
 
 /* What a key's value is read with. Returns 0, or -errno after it has said why in `reason`. */
@@ -258,13 +259,19 @@ static int read_or_reset(NetworkSet *set, const char *value, Reason *reason) {
 static int assign_grant(Config *c, const char *key, const char *value, Reason *reason) {
         Policy *p = &c->policy;
         uint32_t prefix;
-        usec_t ttl;
+        usec_t ttl, session;
         int r;
 
         if (streq(key, "TTL")) {
                 r = read_span(&ttl, value, USEC_PER_SEC, TTL_MAX_USEC, reason);
                 if (r >= 0)
                         p->ttl = (uint32_t) (ttl / USEC_PER_SEC);
+                return r;
+        }
+        if (streq(key, "MaxSession")) {
+                r = read_span(&session, value, 0, SESSION_MAX_USEC, reason);
+                if (r >= 0)
+                        p->max_session = (uint32_t) (session / USEC_PER_SEC);
                 return r;
         }
         if (streq(key, "IPv6Prefix")) {

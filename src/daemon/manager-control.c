@@ -20,6 +20,7 @@ static int on_status(void *userdata, ControlStatus *ret) {
         control_status_number(ret, "grants", grant_table_count(m->grants));
         control_status_number(ret, "max_grants", m->config.policy.max_grants);
         control_status_number(ret, "revocations", grant_table_count_revocations(m->grants));
+        control_status_number(ret, "sessions", grant_table_count_sessions(m->grants));
         control_status_number(ret, "ttl", m->config.policy.ttl);
         control_status_number(ret, "generation", m->report.generation);
         control_status_number(ret, "written", m->report.written);
@@ -76,6 +77,7 @@ static int on_list(void *userdata, uint64_t cursor, ControlPage *page, uint64_t 
                 ControlGrant row = {
                         .network = view.network, .until = view.until, .since = view.since, .last = view.last,
                         .user = view.user, .service = view.service, .pattern = view.pattern, .source = view.source,
+                        .sessions = view.sessions,
                 };
 
                 if (!control_page_add(page, &row)) {

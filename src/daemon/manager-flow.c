@@ -59,6 +59,12 @@ void manager_on_record(void *userdata, Source *source, const Record *record) {
                 else if (r < 0)
                         log_errno(LOG_ERR, r, "a login could not be granted");
                 break;
+        case MATCH_LOGOUT:
+                grant_table_logout(m->grants, &login, record->read_time / USEC_PER_SEC);
+                break;
+        case MATCH_RESTART:
+                grant_table_restart(m->grants, &login, record->read_time / USEC_PER_SEC);
+                break;
         case MATCH_UNTRUSTED:
         case MATCH_HINT:
         case MATCH_TORN:

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "grant/revocation-table.h"
+#include "grant/session-table.h"
 #include "grant/user-table.h"
 
 #define NONE UINT32_MAX
@@ -30,6 +31,7 @@ typedef struct Grant {
         uint32_t until, since, last, published;
         uint32_t heap; /* its place there */
         LeaseList leases;
+        SessionList sessions; /* while one is open the grant lasts, for MaxSession= at most */
 } Grant;
 
 #define FREE_LENGTH 255
@@ -44,6 +46,7 @@ struct GrantTable {
         uint32_t *heap; /* grant numbers; the one that is due first comes first */
         StringList names;
         UserTable *users;
+        SessionTable *sessions;
         RevocationTable *revocations;
         uint32_t *wide; /* grants by hand for more than one host */
         uint32_t n_wide;
@@ -129,7 +132,8 @@ int grant_table_new(const Policy *policy, GrantListener listener, void *userdata
         t->listener = listener;
         t->userdata = userdata;
         t->free = NONE;
-        if (user_table_new(&t->users) < 0 || revocation_table_new(&t->revocations) < 0 ||
+        if (user_table_new(&t->users) < 0 || session_table_new(&t->sessions) < 0 ||
+            revocation_table_new(&t->revocations) < 0 ||
             string_list_add(&t->names, SPAN_LITERAL("")) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(t);
@@ -140,6 +144,7 @@ GrantTable *grant_table_free(GrantTable *t) {
         if (!t)
                 return NULL;
         user_table_free(t->users);
+        session_table_free(t->sessions);
         revocation_table_free(t->revocations);
         string_list_done(&t->names);
         hash_index_done(&t->index);
@@ -185,7 +190,7 @@ static int add(GrantTable *t, const IpNetwork *network, uint32_t until, uint32_t
                 t->free = t->grants[i].heap;
         t->grants[i] = (Grant){
                 .network = *network, .user = USER_NONE, .until = until, .published = until,
-                .leases = LEASE_LIST_INIT,
+                .leases = LEASE_LIST_INIT, .sessions = SESSION_LIST_INIT,
         };
         heap_set(t, t->used, i);
         t->used++;
@@ -200,6 +205,7 @@ static void remove_grant(GrantTable *t, uint32_t i) {
 
         hash_index_remove(&t->index, key_of(&g->network), i);
         user_table_release(t->users, &g->leases);
+        session_table_close_all(t->sessions, &g->sessions);
         user_table_unref(t->users, g->user);
         for (uint32_t k = 0; g->manual && k < t->n_wide; k++)
                 if (t->wide[k] == i) {
@@ -216,12 +222,17 @@ static void remove_grant(GrantTable *t, uint32_t i) {
         t->free = i;
 }
 
+/* The end as people should see it: nobody knows when an open session ends, only how long it is vouched for. */
+static uint32_t shown_until(const Grant *g) {
+        return g->sessions.n > 0 && !g->manual ? g->published : g->until;
+}
+
 static void tell(GrantTable *t, GrantEventType type, uint32_t i, const char *reason) {
         const Grant *g = &t->grants[i];
         GrantEvent event = {
                 .type = type,
                 .network = g->network,
-                .until = g->until,
+                .until = shown_until(g),
                 .published = g->published,
                 .user = user_table_name(t->users, g->user),
                 .service = t->names.items[g->service],
@@ -336,6 +347,73 @@ static int find_or_add(GrantTable *t, const IpNetwork *network, uint32_t until, 
         return 0;
 }
 
+/* How long a grant that was not made by hand may last, by what is known of it. */
+static uint32_t longest(const GrantTable *t, const Grant *g) {
+        uint32_t until = g->last + t->policy->ttl;
+
+        return g->sessions.n == 0 ? until
+                                  : MAX(until, session_table_youngest(t->sessions, &g->sessions) + t->policy->max_session);
+}
+
+static void open_session(GrantTable *t, uint32_t i, const Login *login) {
+        Grant *g = &t->grants[i];
+        SessionScope scope = {g->pattern, g->source};
+        uint32_t at = (uint32_t) (login->time / USEC_PER_SEC);
+        uint64_t name;
+
+        if (login->key.size == 0 || t->policy->max_session == 0 || g->manual)
+                return;
+        name = session_table_hash(t->sessions, strempty(login->pattern), strempty(login->source), login->key);
+        if (session_table_open(t->sessions, name, scope, i, &g->sessions, at) >= 0 && g->sessions.n > 0)
+                g->until = MAX(g->until, at + t->policy->max_session);
+}
+
+/* Some of its sessions have ended at `time` (seconds): TTL= counts from the last of them. */
+static void shorten(GrantTable *t, uint32_t i, uint64_t time, uint64_t now) {
+        Grant *g = &t->grants[i];
+
+        if (g->manual)
+                return;
+        g->last = MAX(g->last, (uint32_t) MIN(time, now));
+        g->until = MIN(g->until, longest(t, g));
+        if (g->until <= now)
+                /* the world was told a later end, and is to be told again */
+                end_grant(t, i, GRANT_EVENT_REVOKED, "its last session has ended more than TTL= ago");
+        else if (g->published > g->until)
+                publish(t, i, now, GRANT_EVENT_EXTENDED);
+        else
+                heap_sift(t, g->heap);
+}
+
+void grant_table_logout(GrantTable *t, const Login *login, uint64_t now) {
+        uint64_t name;
+        uint32_t i;
+
+        if (login->key.size == 0)
+                return;
+        name = session_table_hash(t->sessions, strempty(login->pattern), strempty(login->source), login->key);
+        i = session_table_find(t->sessions, name);
+        if (i != GRANT_NONE && session_table_close(t->sessions, &t->grants[i].sessions, name))
+                shorten(t, i, login->time / USEC_PER_SEC, now);
+}
+
+void grant_table_restart(GrantTable *t, const Login *login, uint64_t now) {
+        SessionScope scope = {
+                name_number(t, span_from_string(strempty(login->pattern))),
+                name_number(t, span_from_string(strempty(login->source))),
+        };
+
+        for (uint32_t i = 0; session_table_count(t->sessions) > 0 && i < t->n; i++) {
+                uint32_t n = t->grants[i].sessions.n;
+
+                if (t->grants[i].network.length == FREE_LENGTH || n == 0)
+                        continue;
+                session_table_close_scope(t->sessions, &t->grants[i].sessions, scope);
+                if (t->grants[i].sessions.n < n)
+                        shorten(t, i, login->time / USEC_PER_SEC, now);
+        }
+}
+
 static const char *refuses(const GrantTable *t, const Login *login, const IpNetwork *host, uint64_t now) {
         const char *reason = policy_refuses(t->policy, &login->address, login->user);
 
@@ -376,6 +454,7 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
                 g->pattern = name_number(t, span_from_string(strempty(login->pattern)));
         g->last = MAX(g->last, (uint32_t) at);
         g->until = MAX(g->until, (uint32_t) until);
+        open_session(t, i, login);
         if (is_overcrowded(t, i, login->time, now))
                 return GRANT_REFUSED;
         if (is_new)
@@ -459,8 +538,9 @@ static int revoke_inside(GrantTable *t, const IpNetwork *network) {
 }
 
 int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
-        /* the address of an IPv6 client stands for the prefix that was granted */
-        IpNetwork target = network->length == 128 ? policy_network_of(t->policy, &network->addr) : *network;
+        /* an IPv6 client, or a part of its prefix, stands for the prefix that was granted */
+        IpNetwork own = policy_network_of(t->policy, &network->addr);
+        IpNetwork target = network->length > own.length ? own : *network;
         Revocation revocation = {target, now, 0, keep_until(t, now)};
         uint32_t i = find(t, &target);
         GrantEvent event = {
@@ -471,15 +551,14 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
 
         if (r < 0)
                 return r;
-        if (target.length < 128 && ip_network_is_v4(&target))
+        if (target.length < 128)
                 r = revoke_inside(t, &target);
         else if (i != HASH_INDEX_NONE) {
                 end_grant(t, i, GRANT_EVENT_REVOKED, "by hand");
-                return 1;
-        } else if (target.length < 128)
-                r = revoke_inside(t, &target);
+                r = 1;
+        }
         /* told even if there was no grant: it may lie in a wider one */
-        if (find(t, &target) == HASH_INDEX_NONE && i == HASH_INDEX_NONE)
+        if (i == HASH_INDEX_NONE)
                 t->listener(t->userdata, &event);
         return r;
 }
@@ -558,10 +637,13 @@ uint64_t grant_table_next_due(const GrantTable *t) {
         return t->used > 0 ? due(t, t->heap[0]) : UINT64_MAX;
 }
 
-static const char *judge_again(const GrantTable *t, const Grant *g) {
+static const char *judge_again(const GrantTable *t, const Grant *g, Span user) {
         if (g->manual)
                 return policy_refuses_manual(t->policy, &g->network);
-        return policy_refuses(t->policy, &g->network.addr, user_table_name(t->users, g->user));
+        /* whatever is never granted inside it is published only as far as its length is the policy's */
+        if (g->network.length < policy_network_of(t->policy, &g->network.addr).length)
+                return "its network is wider than what is granted now (IPv6Prefix=, or a network of this host)";
+        return policy_refuses(t->policy, &g->network.addr, user);
 }
 
 void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
@@ -572,7 +654,7 @@ void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
 
                 if (g->network.length == FREE_LENGTH)
                         continue;
-                reason = judge_again(t, g);
+                reason = judge_again(t, g, user_table_name(t->users, g->user));
                 if (reason) {
                         end_grant(t, i, GRANT_EVENT_REVOKED, reason);
                         continue;
@@ -580,7 +662,7 @@ void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
                 /* a clock that was set back must not make anything last longer */
                 g->last = (uint32_t) MIN((uint64_t) g->last, now);
                 if (!g->manual)
-                        g->until = (uint32_t) MIN((uint64_t) g->until, (uint64_t) g->last + policy->ttl);
+                        g->until = MIN(g->until, longest(t, g));
                 g->published = publishable(t, g, now);
         }
         build_heap(t);
@@ -597,14 +679,18 @@ uint32_t grant_table_count_revocations(const GrantTable *t) {
         return revocation_table_count(t->revocations);
 }
 
+uint32_t grant_table_count_sessions(const GrantTable *t) {
+        return session_table_count(t->sessions);
+}
+
 static void view(const GrantTable *t, uint32_t i, GrantView *ret) {
         const Grant *g = &t->grants[i];
 
         *ret = (GrantView){
-                .network = g->network, .until = g->until, .since = g->since, .last = g->last,
+                .network = g->network, .until = shown_until(g), .since = g->since, .last = g->last,
                 .published = g->published, .user = user_table_name(t->users, g->user),
                 .service = t->names.items[g->service], .pattern = t->names.items[g->pattern],
-                .source = t->names.items[g->source], .manual = g->manual,
+                .source = t->names.items[g->source], .manual = g->manual, .sessions = g->sessions.n,
         };
 }
 
@@ -672,6 +758,7 @@ void grant_table_encode(const GrantTable *t, ByteWriter *w) {
         byte_writer_u32(w, (uint32_t) t->names.n);
         for (size_t i = 0; i < t->names.n; i++)
                 byte_writer_text(w, span_from_string(t->names.items[i]));
+        session_table_encode_seed(t->sessions, w);
         byte_writer_u32(w, t->used);
         for (uint32_t i = 0; i < t->n; i++) {
                 const Grant *g = &t->grants[i];
@@ -687,6 +774,7 @@ void grant_table_encode(const GrantTable *t, ByteWriter *w) {
                 byte_writer_u32(w, g->since);
                 byte_writer_u32(w, g->last);
                 byte_writer_text(w, user_table_name(t->users, g->user));
+                session_table_encode_list(t->sessions, &g->sessions, w);
         }
 }
 
@@ -705,8 +793,7 @@ static bool restore(GrantTable *t, const Grant *saved, Span user, uint64_t now) 
         Grant *g;
 
         if (saved->until <= now || saved->network.length > 128 || find(t, &saved->network) != HASH_INDEX_NONE ||
-            t->used >= t->policy->max_grants || judge_again(t, saved) ||
-            (!saved->manual && policy_refuses(t->policy, &saved->network.addr, user)) ||
+            t->used >= t->policy->max_grants || judge_again(t, saved, user) ||
             revocation_table_refuses(t->revocations, &host, user, (usec_t) saved->last * USEC_PER_SEC, now))
                 return true;
         if (add(t, &saved->network, saved->until, &i) < 0)
@@ -744,6 +831,30 @@ static bool decode_names(GrantTable *t, ByteReader *r, uint16_t numbers[static N
         return true;
 }
 
+/* The sessions of a grant that was just put back, or was not: then they are read and forgotten. */
+static bool decode_sessions(GrantTable *t, const Grant *saved, ByteReader *r, const uint16_t numbers[static NAMES_MAX],
+        uint32_t n_names) {
+        uint32_t n = byte_reader_u32(r), grant = find(t, &saved->network);
+
+        for (uint32_t i = 0; i < n && !r->failed; i++) {
+                uint64_t name = byte_reader_u64(r);
+                uint32_t pattern = byte_reader_u32(r), source = byte_reader_u32(r), opened = byte_reader_u32(r);
+
+                if (r->failed || pattern >= n_names || source >= n_names)
+                        return false;
+                if (grant != HASH_INDEX_NONE && t->policy->max_session > 0)
+                        (void) session_table_open(t->sessions, name, (SessionScope){numbers[pattern], numbers[source]},
+                                grant, &t->grants[grant].sessions, opened);
+        }
+        if (grant != HASH_INDEX_NONE && !t->grants[grant].manual) {
+                Grant *g = &t->grants[grant];
+
+                g->until = MIN(saved->until, longest(t, g));
+                heap_sift(t, g->heap);
+        }
+        return !r->failed;
+}
+
 bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
         ByteReader r = BYTE_READER(bytes);
         uint16_t numbers[NAMES_MAX];
@@ -751,9 +862,10 @@ bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
 
         if (!decode_names(t, &r, numbers, &n_names))
                 return false;
+        session_table_decode_seed(t->sessions, &r);
         n = byte_reader_u32(&r);
         for (uint32_t i = 0; i < n; i++) {
-                Grant g = {.user = USER_NONE, .leases = LEASE_LIST_INIT};
+                Grant g = {.user = USER_NONE, .leases = LEASE_LIST_INIT, .sessions = SESSION_LIST_INIT};
                 uint32_t service, pattern, source;
                 Span user;
 
@@ -772,7 +884,7 @@ bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
                 g.service = numbers[service];
                 g.pattern = numbers[pattern];
                 g.source = numbers[source];
-                if (!restore(t, &g, user, now / USEC_PER_SEC))
+                if (!restore(t, &g, user, now / USEC_PER_SEC) || !decode_sessions(t, &g, &r, numbers, n_names))
                         return false;
         }
         return byte_reader_complete(&r);
@@ -780,7 +892,7 @@ bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
 
 void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now) {
         Grant g = {
-                .network = entry->network, .user = USER_NONE, .leases = LEASE_LIST_INIT, .since = (uint32_t) now,
+                .network = entry->network, .user = USER_NONE, .leases = LEASE_LIST_INIT, .sessions = SESSION_LIST_INIT, .since = (uint32_t) now,
                 .until = (uint32_t) MIN(entry->until, (uint64_t) UINT32_MAX - 1),
         };
         uint32_t i;

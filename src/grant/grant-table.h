@@ -31,6 +31,11 @@ typedef enum GrantOutcome {
 /* A login was seen (verdict MATCH_LOGIN). Returns a GrantOutcome, or -ENOMEM. */
 int grant_table_login(GrantTable *t, const Login *login, uint64_t now);
 
+/* A session ended (verdict MATCH_LOGOUT): TTL= counts from then if it was the grant's last one. All sessions that
+ * a server had have ended (MATCH_RESTART). Neither ever makes a grant. */
+void grant_table_logout(GrantTable *t, const Login *login, uint64_t now);
+void grant_table_restart(GrantTable *t, const Login *login, uint64_t now);
+
 /* A grant by hand; `ttl` in seconds, 0: TTL=. Ends a revocation of the same network. Returns 0 and the end in
  * *ret_until, or -EPERM and the reason, or -ENOMEM. */
 int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span user, usec_t now,
@@ -56,10 +61,12 @@ typedef struct GrantView {
         Span user;
         const char *service, *pattern, *source;
         bool manual;
+        uint32_t sessions; /* open ones */
 } GrantView;
 
 uint32_t grant_table_count(const GrantTable *t);
 uint32_t grant_table_count_revocations(const GrantTable *t);
+uint32_t grant_table_count_sessions(const GrantTable *t);
 
 /* The first grant with a number of `from` or more. Returns its number, or GRANT_NONE (UINT32_MAX). Grants keep
  * their numbers while they last. */

@@ -31,6 +31,7 @@ static const char *const private_networks[] = {
 int policy_init(Policy *p) {
         _cleanup_(policy_done) Policy made = {
                 .ttl = 30 * 60,
+                .max_session = 3 * 24 * 3600,
                 .max_grants = 1000000,
                 .max_addresses_per_user = 16,
                 .max_users_per_address = 500,

@@ -15,7 +15,8 @@ typedef enum PolicyPrivate {
 } PolicyPrivate;
 
 typedef struct Policy {
-        uint32_t ttl; /* seconds */
+        uint32_t ttl;         /* seconds */
+        uint32_t max_session; /* seconds that an open session keeps its grant; 0: sessions are not looked at */
         uint32_t max_grants;
         uint32_t max_addresses_per_user;
         uint32_t max_users_per_address;

@@ -164,8 +164,8 @@ const char *revocation_table_refuses(const RevocationTable *t, const IpNetwork *
                 return "its user is blocked";
         if (u && time <= u->at)
                 return "its user's grants were revoked after this login";
-        for (unsigned length = 128; t->n > 0 && length > 0; length--) {
-                IpNetwork wider = ip_network_of(&host->addr, length);
+        for (int length = 128; t->n > 0 && length >= 0; length--) {
+                IpNetwork wider = ip_network_of(&host->addr, (unsigned) length);
                 uint32_t i = find(t, &wider);
 
                 if (i == HASH_INDEX_NONE || ip_network_is_v4(&wider) != ip_network_is_v4(host))

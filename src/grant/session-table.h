@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Open sessions: an IMAP client logs in once and stays for days. A session belongs to a grant, known by number,
+ * and is named by what the server calls it in its log. */
+
+#include "basic/hash-index.h"
+#include "state/bytes.h"
+
+/* Sessions that are remembered. Beyond them a login is one without a session: its grant lasts for TTL=. */
+#define SESSION_TABLE_MAX 2000000
+
+typedef struct SessionTable SessionTable;
+
+/* Sessions of one grant, in a list whose head is the grant's own. */
+typedef struct SessionList {
+        uint32_t first, n;
+} SessionList;
+
+#define SESSION_LIST_INIT ((SessionList){UINT32_MAX, 0})
+
+/* Who names a session: the pattern and the source, as numbers of the grant table's names. */
+typedef struct SessionScope {
+        uint16_t pattern, source;
+} SessionScope;
+
+/* Returns 0 or -ENOMEM. */
+int session_table_new(SessionTable **ret);
+SessionTable *session_table_free(SessionTable *t);
+
+DEFINE_CLEANUP(SessionTable *, session_table_free)
+
+/* A name as the table keeps it: a keyed hash, so that a million of them stay small and nobody can make two of
+ * them meet. */
+uint64_t session_table_hash(const SessionTable *t, const char *pattern, const char *source, Span key);
+
+/* Opens a session of a grant at `time` (seconds), or moves it there. Returns 0, -ENOSPC or -ENOMEM. */
+int session_table_open(SessionTable *t, uint64_t name, SessionScope scope, uint32_t grant, SessionList *list,
+        uint32_t time);
+
+/* The grant of a session, UINT32_MAX if there is none of this name. */
+uint32_t session_table_find(const SessionTable *t, uint64_t name);
+
+/* Ends a session of this list by name; all of them that have this scope; all of them. The first returns false if
+ * it is not there. */
+bool session_table_close(SessionTable *t, SessionList *list, uint64_t name);
+void session_table_close_scope(SessionTable *t, SessionList *list, SessionScope scope);
+void session_table_close_all(SessionTable *t, SessionList *list);
+
+/* When the youngest session of the list was opened, seconds; 0: it is empty. */
+uint32_t session_table_youngest(const SessionTable *t, const SessionList *list);
+
+uint32_t session_table_count(const SessionTable *t);
+
+/* The seed of the names, and each session of one grant: name, pattern, source, time. */
+void session_table_encode_seed(const SessionTable *t, ByteWriter *w);
+void session_table_decode_seed(SessionTable *t, ByteReader *r);
+void session_table_encode_list(const SessionTable *t, const SessionList *list, ByteWriter *w);
