@@ -15,8 +15,8 @@ typedef struct AtomicFile {
 
 #define ATOMIC_FILE_INIT ((AtomicFile){NULL, NULL, -1})
 
-/* Opens `.NAME.tmp` beside `path` for reading and writing, with the given mode, emptied. One writer at a time.
- * Returns 0 or -errno. */
+/* Opens `.NAME.tmp` beside `path` for reading and writing, with the given mode, emptied. One writer at a
+ * time. Returns 0 or -errno. */
 int atomic_file_open(AtomicFile *f, const char *path, mode_t mode);
 
 /* Makes what was written durable and complete: fsync(2), then close. The old file is still in place.

@@ -17,6 +17,6 @@ static inline void close_fdp(int *fd) {
 /* Writes all n bytes, over EINTR and short writes. Returns 0 or -errno. */
 int write_all(int fd, const void *data, size_t n);
 
-/* Reads a whole file of at most max bytes into a new buffer, which ends in an extra NUL; the caller frees it.
- * Returns 0, -EFBIG when it is larger, or -errno. */
+/* Reads a whole file of at most max bytes into a new buffer, which ends in an extra NUL; the caller frees
+ * it. Returns 0, -EFBIG when it is larger, or -errno. */
 int read_file(const char *path, size_t max, char **ret_data, size_t *ret_size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* systemd-style INI. inih was tried and not taken: it cuts a value at " ;" and a line at 200 bytes, which would
- * silently change a regular expression. */
+/* systemd-style INI. inih was tried and not taken: it cuts a value at " ;" and a line at 200 bytes, which
+ * would silently change a regular expression. */
 
 #include "basic/ini-file.h"
 
@@ -47,7 +47,8 @@ static int parse_line(char *line, char **section, const IniPlace *place, IniHand
                 size_t n = strlen(line);
 
                 if (line[n - 1] != ']' || n < 3)
-                        return ini_error_set(reterr, place, -EBADMSG, "a section's head must look like [Name]");
+                        return ini_error_set(
+                                reterr, place, -EBADMSG, "a section's head must look like [Name]");
                 line[n - 1] = 0;
                 *section = line + 1;
                 return handler(userdata, place, *section, NULL, NULL, reterr);
@@ -113,7 +114,8 @@ int ini_file_parse_directory(const char *directory, IniHandler handler, void *us
         n = scandir(directory, &entries, is_drop_in, alphasort);
         if (n < 0) {
                 r = -errno;
-                return r == -ENOENT ? 0 : ini_error_set(reterr, &place, r, "cannot be read: %s", strerror(-r));
+                return r == -ENOENT ? 0
+                                    : ini_error_set(reterr, &place, r, "cannot be read: %s", strerror(-r));
         }
         for (int i = 0; i < n && r >= 0; i++) {
                 _cleanup_free_ char *path = NULL;

@@ -64,7 +64,7 @@ static size_t utf8_sequence(Span s) {
                 code = code << 6 | (p[i] & 0x3fu);
         }
         if ((n == 3 && code < 0x800) || (n == 4 && (code < 0x10000 || code > 0x10ffff)) ||
-            (code >= 0xd800 && code < 0xe000))
+                (code >= 0xd800 && code < 0xe000))
                 return 0;
         return n;
 }

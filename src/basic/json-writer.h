@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* JSON (RFC 8259) written straight to a stream. Commas and quotes are its business, the order of calls is the
- * caller's. Bytes that are not UTF-8 become U+FFFD, so that the output is valid whatever a log held. */
+/* JSON (RFC 8259) written straight to a stream. Commas and quotes are its business, the order of calls is
+ * the caller's. Bytes that are not UTF-8 become U+FFFD, so that the output is valid whatever a log held. */
 
 #include <stdio.h>
 

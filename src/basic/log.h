@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* One line to standard error for one failure. Under systemd the line begins with <N>, as sd-daemon(3) has it,
- * so that the journal knows its priority; elsewhere it begins with the program's name. */
+/* One line to standard error for one failure. Under systemd the line begins with <N>, as sd-daemon(3) has
+ * it, so that the journal knows its priority; elsewhere it begins with the program's name. */
 
 #include <syslog.h>
 
@@ -12,22 +12,22 @@
 void log_set_max_level(int priority);
 int log_max_level(void);
 
-/* Writes a line. `priority` is LOG_ERR … LOG_DEBUG of syslog(3). Control bytes in the text are written as '?',
- * and what goes beyond 2 kB is cut. */
+/* Writes a line. `priority` is LOG_ERR … LOG_DEBUG of syslog(3). Control bytes in the text are written as
+ * '?', and what goes beyond 2 kB is cut. */
 void log_line(int priority, const char *format, ...) _printf_(2, 3);
 
-/* The same with ": " and the text of `error`, a negative errno. Returns `error`, so that a failing function can
- * end in `return log_errno(LOG_ERR, r, …)`. */
+/* The same with ": " and the text of `error`, a negative errno. Returns `error`, so that a failing function
+ * can end in `return log_errno(LOG_ERR, r, …)`. */
 int log_errno(int priority, int error, const char *format, ...) _printf_(3, 4);
 
 #define log_error(...) log_line(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
 #define log_notice(...) log_line(LOG_NOTICE, __VA_ARGS__)
 #define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
-#define log_debug(...)                                                                                       \
-        do {                                                                                                 \
-                if (log_max_level() >= LOG_DEBUG)                                                            \
-                        log_line(LOG_DEBUG, __VA_ARGS__);                                                    \
+#define log_debug(...)                                                                                      \
+        do {                                                                                                \
+                if (log_max_level() >= LOG_DEBUG)                                                           \
+                        log_line(LOG_DEBUG, __VA_ARGS__);                                                   \
         } while (0)
 
 /* Room for an untrusted text made printable. */

@@ -20,18 +20,18 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* Hands over ownership: the value of p, which is NULL afterwards. */
-#define TAKE_PTR(p)                                                                                          \
-        ({                                                                                                   \
-                typeof(p) _taken = (p);                                                                      \
-                (p) = NULL;                                                                                  \
-                _taken;                                                                                      \
+#define TAKE_PTR(p)                                                                                         \
+        ({                                                                                                  \
+                typeof(p) _taken = (p);                                                                     \
+                (p) = NULL;                                                                                 \
+                _taken;                                                                                     \
         })
 
 /* A clean-up function for `_cleanup_` out of one that takes the pointer itself. */
-#define DEFINE_CLEANUP(type, func)                                                                           \
-        static inline void func##p(type *p) {                                                                \
-                if (*p)                                                                                      \
-                        (void) func(*p);                                                                     \
+#define DEFINE_CLEANUP(type, func)                                                                          \
+        static inline void func##p(type *p) {                                                               \
+                if (*p)                                                                                     \
+                        (void) func(*p);                                                                    \
         }
 
 static inline void freep(void *p) {

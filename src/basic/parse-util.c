@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Strict readers of small values. strtoul() and friends are not used: they take blanks, signs and overflow. */
+/* Strict readers of small values. strtoul() and friends are not used: they take blanks, signs and overflow.
+ */
 
 #include "basic/parse-util.h"
 
@@ -15,7 +16,8 @@ int parse_u64(Span s, uint64_t max, uint64_t *ret) {
                 if (s.data[i] < '0' || s.data[i] > '9')
                         return -EINVAL;
         for (size_t i = 0; i < s.size; i++)
-                if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t) (s.data[i] - '0'), &v))
+                if (__builtin_mul_overflow(v, 10, &v) ||
+                        __builtin_add_overflow(v, (uint64_t) (s.data[i] - '0'), &v))
                         return -ERANGE;
         if (v > max)
                 return -ERANGE;
@@ -24,8 +26,8 @@ int parse_u64(Span s, uint64_t max, uint64_t *ret) {
 }
 
 int parse_boolean(const char *s, bool *ret) {
-        static const char *const yes[] = {"yes", "true", "on", "1", "y", "t"}, *const no[] = {"no", "false", "off",
-                                                                                      "0", "n", "f"};
+        static const char *const yes[] = {"yes", "true", "on", "1", "y", "t"}, *const no[] = {"no", "false",
+                                                                                       "off", "0", "n", "f"};
 
         for (size_t i = 0; i < ELEMENTSOF(yes); i++) {
                 if (strcasecmp(s, yes[i]) == 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A borrowed run of bytes. It never ends in a NUL by contract and may hold any byte: all that comes from a log
- * is passed on as spans, so that no line is copied on its way through the house. */
+/* A borrowed run of bytes. It never ends in a NUL by contract and may hold any byte: all that comes from a
+ * log is passed on as spans, so that no line is copied on its way through the house. */
 
 #include <string.h>
 
@@ -44,7 +44,8 @@ static inline Span span_skip(Span a, size_t n) {
 
 /* True if the literal stands anywhere in the span. */
 static inline bool span_contains(Span a, Span literal) {
-        return literal.size == 0 || (a.size >= literal.size && memmem(a.data, a.size, literal.data, literal.size));
+        return literal.size == 0 ||
+               (a.size >= literal.size && memmem(a.data, a.size, literal.data, literal.size));
 }
 
 static inline Span span_trim(Span a) {

@@ -27,13 +27,28 @@ static const struct {
         const char *name;
         usec_t usec;
 } units[] = {
-        {"usec", 1}, {"us", 1},
-        {"msec", USEC_PER_MSEC}, {"ms", USEC_PER_MSEC},
-        {"seconds", USEC_PER_SEC}, {"second", USEC_PER_SEC}, {"sec", USEC_PER_SEC}, {"s", USEC_PER_SEC},
-        {"minutes", USEC_PER_MINUTE}, {"minute", USEC_PER_MINUTE}, {"min", USEC_PER_MINUTE}, {"m", USEC_PER_MINUTE},
-        {"hours", USEC_PER_HOUR}, {"hour", USEC_PER_HOUR}, {"hr", USEC_PER_HOUR}, {"h", USEC_PER_HOUR},
-        {"days", USEC_PER_DAY}, {"day", USEC_PER_DAY}, {"d", USEC_PER_DAY},
-        {"weeks", 7 * USEC_PER_DAY}, {"week", 7 * USEC_PER_DAY}, {"w", 7 * USEC_PER_DAY},
+        {"usec", 1},
+        {"us", 1},
+        {"msec", USEC_PER_MSEC},
+        {"ms", USEC_PER_MSEC},
+        {"seconds", USEC_PER_SEC},
+        {"second", USEC_PER_SEC},
+        {"sec", USEC_PER_SEC},
+        {"s", USEC_PER_SEC},
+        {"minutes", USEC_PER_MINUTE},
+        {"minute", USEC_PER_MINUTE},
+        {"min", USEC_PER_MINUTE},
+        {"m", USEC_PER_MINUTE},
+        {"hours", USEC_PER_HOUR},
+        {"hour", USEC_PER_HOUR},
+        {"hr", USEC_PER_HOUR},
+        {"h", USEC_PER_HOUR},
+        {"days", USEC_PER_DAY},
+        {"day", USEC_PER_DAY},
+        {"d", USEC_PER_DAY},
+        {"weeks", 7 * USEC_PER_DAY},
+        {"week", 7 * USEC_PER_DAY},
+        {"w", 7 * USEC_PER_DAY},
         {"", USEC_PER_SEC},
 };
 
@@ -66,7 +81,7 @@ int time_span_parse(const char *s, usec_t *ret_usec) {
                         return -EINVAL;
                 for (; n > 0; n--, s++)
                         if (__builtin_mul_overflow(value, 10, &value) ||
-                            __builtin_add_overflow(value, (usec_t) (*s - '0'), &value))
+                                __builtin_add_overflow(value, (usec_t) (*s - '0'), &value))
                                 return -ERANGE;
                 s += strspn(s, " \t");
                 n = strspn(s, "abcdefghijklmnopqrstuvwxyz");
@@ -74,7 +89,7 @@ int time_span_parse(const char *s, usec_t *ret_usec) {
                         return -EINVAL;
                 s += n;
                 if (__builtin_mul_overflow(value, unit, &part) || __builtin_add_overflow(sum, part, &sum) ||
-                    sum == USEC_INFINITY)
+                        sum == USEC_INFINITY)
                         return -ERANGE;
                 any = true;
         }
@@ -88,7 +103,8 @@ const char *time_span_format(char buf[static TIME_TEXT_BYTES], usec_t span) {
         static const struct {
                 const char *name;
                 usec_t usec;
-        } steps[] = {{"d", USEC_PER_DAY}, {"h", USEC_PER_HOUR}, {"min", USEC_PER_MINUTE}, {"s", USEC_PER_SEC}};
+        } steps[] = {
+                {"d", USEC_PER_DAY}, {"h", USEC_PER_HOUR}, {"min", USEC_PER_MINUTE}, {"s", USEC_PER_SEC}};
         usec_t first, second;
 
         if (span == USEC_INFINITY)
@@ -99,8 +115,8 @@ const char *time_span_format(char buf[static TIME_TEXT_BYTES], usec_t span) {
                         continue;
                 second = i + 1 < ELEMENTSOF(steps) ? span % steps[i].usec / steps[i + 1].usec : 0;
                 if (second > 0)
-                        (void) snprintf(buf, TIME_TEXT_BYTES, "%" PRIu64 "%s %" PRIu64 "%s", first, steps[i].name,
-                                second, steps[i + 1].name);
+                        (void) snprintf(buf, TIME_TEXT_BYTES, "%" PRIu64 "%s %" PRIu64 "%s", first,
+                                steps[i].name, second, steps[i + 1].name);
                 else
                         (void) snprintf(buf, TIME_TEXT_BYTES, "%" PRIu64 "%s", first, steps[i].name);
                 return buf;
@@ -114,7 +130,8 @@ const char *time_stamp_format(char buf[static TIME_TEXT_BYTES], usec_t t) {
         size_t n;
 
         /* %z gives +0100; RFC 3339 wants a colon in it */
-        if (!localtime_r(&seconds, &tm) || (n = strftime(buf, TIME_TEXT_BYTES - 1, "%Y-%m-%dT%H:%M:%S%z", &tm)) < 5)
+        if (!localtime_r(&seconds, &tm) ||
+                (n = strftime(buf, TIME_TEXT_BYTES - 1, "%Y-%m-%dT%H:%M:%S%z", &tm)) < 5)
                 return strcpy(buf, "-");
         memmove(buf + n - 1, buf + n - 2, 3);
         buf[n - 2] = ':';

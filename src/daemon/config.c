@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the configuration. An unknown key is a warning, so that a newer file starts an older daemon; a value
- * that can't be understood is an error, because guessing at it could open the relay. */
+/* Reading the configuration. An unknown key is a warning, so that a newer file starts an older daemon; a
+ * value that can't be understood is an error, because guessing at it could open the relay. */
 
 #include "daemon/config.h"
 
@@ -63,7 +63,8 @@ static int read_number(uint32_t *n, const char *value, uint64_t min, uint64_t ma
         uint64_t v;
 
         if (parse_u64(span_from_string(value), max, &v) < 0 || v < min)
-                return because(reason, -EINVAL, "it must be a number from %" PRIu64 " to %" PRIu64, min, max);
+                return because(
+                        reason, -EINVAL, "it must be a number from %" PRIu64 " to %" PRIu64, min, max);
         *n = (uint32_t) v;
         return 0;
 }
@@ -72,8 +73,8 @@ static int read_span(usec_t *t, const char *value, usec_t min, usec_t max, Reaso
         char low[TIME_TEXT_BYTES], high[TIME_TEXT_BYTES];
 
         if (time_span_parse(value, t) < 0 || *t < min || *t > max)
-                return because(reason, -EINVAL, "it must be a time span from %s to %s", time_span_format(low, min),
-                        time_span_format(high, max));
+                return because(reason, -EINVAL, "it must be a time span from %s to %s",
+                        time_span_format(low, min), time_span_format(high, max));
         return 0;
 }
 
@@ -201,7 +202,8 @@ static int add_file(Reading *reading, const IniPlace *place, const char *value, 
 }
 
 /* 1 when the key is not known. */
-static int assign_source(Reading *reading, const IniPlace *place, const char *key, const char *value, Reason *reason) {
+static int assign_source(
+        Reading *reading, const IniPlace *place, const char *key, const char *value, Reason *reason) {
         Config *c = reading->config;
 
         if (streq(key, "Journal"))
@@ -365,9 +367,11 @@ static int check(Config *c, const char *path, IniError *reterr) {
         IniPlace place = {path, 0};
 
         if (c->journal_directory && c->journal_namespace)
-                return ini_error_set(reterr, &place, -EINVAL, "JournalDirectory= and JournalNamespace= exclude each other");
+                return ini_error_set(reterr, &place, -EINVAL,
+                        "JournalDirectory= and JournalNamespace= exclude each other");
         if (!config_reads_journal(c) && c->n_files == 0)
-                return ini_error_set(reterr, &place, -EINVAL, "Journal=no and no File=: there is nothing to read");
+                return ini_error_set(
+                        reterr, &place, -EINVAL, "Journal=no and no File=: there is nothing to read");
         for (uint32_t i = 0; i < c->policy.always.n; i++) {
                 const IpNetwork *n = &c->policy.always.items[i];
                 char text[IP_TEXT_BYTES];
@@ -375,7 +379,8 @@ static int check(Config *c, const char *path, IniError *reterr) {
 
                 if (n->length < (ip_network_is_v4(n) ? 96 + 8 : 32))
                         return ini_error_set(reterr, &place, -EINVAL,
-                                "Always=%s: a network wider than /8 (IPv6: /32) is refused", ip_network_format(text, n));
+                                "Always=%s: a network wider than /8 (IPv6: /32) is refused",
+                                ip_network_format(text, n));
                 if (!network_set_has(&c->policy.never, n))
                         continue;
                 (void) ini_error_set(&warning, &place, 0,

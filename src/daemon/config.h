@@ -35,8 +35,8 @@ typedef struct Config {
         StringList warnings; /* file:line: reason, of what is not understood and not fatal */
 } Config;
 
-/* Reads the file and all *.conf of the directory FILE.d. With `optional` a file that is not there is an empty one.
- * Returns 0, or -errno with file:line: reason. */
+/* Reads the file and all *.conf of the directory FILE.d. With `optional` a file that is not there is an
+ * empty one. Returns 0, or -errno with file:line: reason. */
 int config_load(const char *path, bool optional, Config *ret, IniError *reterr);
 void config_done(Config *c);
 

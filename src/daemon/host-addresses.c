@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rtnetlink(7), read only. getifaddrs(3) would open a socket of its own, which the daemon's sandbox forbids and
- * its private network would answer wrongly; systemd passes in one of the host's network instead. */
+/* rtnetlink(7), read only. getifaddrs(3) would open a socket of its own, which the daemon's sandbox forbids
+ * and its private network would answer wrongly; systemd passes in one of the host's network instead. */
 
 #include "daemon/host-addresses.h"
 
@@ -40,7 +40,8 @@ static int add_address(NetworkSet *addresses, NetworkSet *networks, const struct
         const struct ifaddrmsg *ifa = NLMSG_DATA(message);
         int left = (int) IFA_PAYLOAD(message), r = 0;
 
-        if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*ifa)) || (ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6))
+        if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*ifa)) ||
+                (ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6))
                 return 0;
         for (const struct rtattr *a = IFA_RTA(ifa); RTA_OK(a, left) && r >= 0; a = RTA_NEXT(a, left)) {
                 unsigned length = ifa->ifa_prefixlen + (ifa->ifa_family == AF_INET ? 96u : 0);
@@ -48,7 +49,7 @@ static int add_address(NetworkSet *addresses, NetworkSet *networks, const struct
                 IpNetwork n;
 
                 if ((a->rta_type != IFA_LOCAL && a->rta_type != IFA_ADDRESS) || length > 128 ||
-                    !attribute_address(a, ifa->ifa_family, &addr))
+                        !attribute_address(a, ifa->ifa_family, &addr))
                         continue;
                 n = ip_network_of(&addr, 128);
                 r = network_set_add(addresses, &n);
@@ -65,7 +66,7 @@ static int add_gateway(NetworkSet *addresses, const struct nlmsghdr *message) {
         int left = (int) RTM_PAYLOAD(message), r = 0;
 
         if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*route)) || route->rtm_dst_len != 0 ||
-            (route->rtm_family != AF_INET && route->rtm_family != AF_INET6))
+                (route->rtm_family != AF_INET && route->rtm_family != AF_INET6))
                 return 0;
         for (const struct rtattr *a = RTM_RTA(route); RTA_OK(a, left) && r >= 0; a = RTA_NEXT(a, left)) {
                 IpNetwork n;
@@ -84,13 +85,17 @@ static int send_request(int fd, uint16_t type) {
                 struct nlmsghdr head;
                 struct rtgenmsg body;
         } request = {
-                .head = {.nlmsg_len = sizeof(request), .nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+                .head = {.nlmsg_len = sizeof(request),
+                        .nlmsg_type = type,
+                        .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
                         .nlmsg_seq = type},
                 .body = {.rtgen_family = AF_UNSPEC},
         };
         struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 
-        return sendto(fd, &request, sizeof(request), 0, (struct sockaddr *) &kernel, sizeof(kernel)) < 0 ? -errno : 0;
+        return sendto(fd, &request, sizeof(request), 0, (struct sockaddr *) &kernel, sizeof(kernel)) < 0
+                       ? -errno
+                       : 0;
 }
 
 /* One datagram from the kernel. Returns its size, 0 when it was somebody else's, or -errno. */
@@ -116,14 +121,16 @@ static int dump(int fd, uint16_t type, NetworkSet *addresses, NetworkSet *networ
                         continue;
                 if (size < 0)
                         return (int) size;
-                for (const struct nlmsghdr *m = (void *) buf; NLMSG_OK(m, size) && r >= 0; m = NLMSG_NEXT(m, size), n++) {
+                for (const struct nlmsghdr *m = (void *) buf; NLMSG_OK(m, size) && r >= 0;
+                        m = NLMSG_NEXT(m, size), n++) {
                         if (m->nlmsg_seq != type)
                                 continue;
                         if (m->nlmsg_type == NLMSG_DONE)
                                 return 0;
                         if (m->nlmsg_type == NLMSG_ERROR)
                                 return m->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr))
-                                        ? ((const struct nlmsgerr *) NLMSG_DATA(m))->error : -EBADMSG;
+                                               ? ((const struct nlmsgerr *) NLMSG_DATA(m))->error
+                                               : -EBADMSG;
                         if (m->nlmsg_type == RTM_NEWADDR)
                                 r = add_address(addresses, networks, m);
                         else if (m->nlmsg_type == RTM_NEWROUTE)
@@ -167,7 +174,7 @@ static bool matters(const char *buf, ssize_t size) {
                 const struct rtmsg *route = NLMSG_DATA(m);
 
                 if ((m->nlmsg_type != RTM_NEWROUTE && m->nlmsg_type != RTM_DELROUTE) ||
-                    m->nlmsg_len < NLMSG_LENGTH(sizeof(*route)) || route->rtm_dst_len == 0)
+                        m->nlmsg_len < NLMSG_LENGTH(sizeof(*route)) || route->rtm_dst_len == 0)
                         return true;
         }
         return false;
@@ -202,7 +209,8 @@ static int open_socket(void) {
         return taken;
 }
 
-int host_addresses_new(sd_event *event, int fd, HostAddressesHandler handler, void *userdata, HostAddresses **ret) {
+int host_addresses_new(
+        sd_event *event, int fd, HostAddressesHandler handler, void *userdata, HostAddresses **ret) {
         _cleanup_(host_addresses_freep) HostAddresses *h = calloc(1, sizeof(HostAddresses));
         struct timeval patience = {.tv_sec = 2};
         int r, size = 1024 * 1024;

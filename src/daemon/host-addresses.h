@@ -15,12 +15,14 @@ typedef struct HostAddresses HostAddresses;
 typedef void (*HostAddressesHandler)(void *userdata);
 
 /* Reads them, and calls `handler` from the event loop when they have changed. `fd` is a bound NETLINK_ROUTE
- * socket, which systemd opened in the host's network; -1 opens one here. Takes the descriptor, also on failure.
- * Returns 0 or -errno. */
-int host_addresses_new(sd_event *event, int fd, HostAddressesHandler handler, void *userdata, HostAddresses **ret);
+ * socket, which systemd opened in the host's network; -1 opens one here. Takes the descriptor, also on
+ * failure. Returns 0 or -errno. */
+int host_addresses_new(
+        sd_event *event, int fd, HostAddressesHandler handler, void *userdata, HostAddresses **ret);
 HostAddresses *host_addresses_free(HostAddresses *h);
 
 DEFINE_CLEANUP(HostAddresses *, host_addresses_free)
 
-/* Puts copies of the two sets in place of *addresses and *networks. Returns 0 or -ENOMEM, then they are as before. */
+/* Puts copies of the two sets in place of *addresses and *networks. Returns 0 or -ENOMEM, then they are as
+ * before. */
 int host_addresses_copy(const HostAddresses *h, NetworkSet *addresses, NetworkSet *networks);

@@ -15,26 +15,28 @@ static const char *arg_config;
 static const char *arg_patterns;
 
 static void print_help(FILE *out) {
-        (void) fprintf(out,
-                "authrelayd [--config=FILE] [--patterns=DIR] [--debug]\n"
-                "\n"
-                "Lets clients relay mail for a while after they logged in by POP3 or IMAP.\n"
-                "\n"
-                "  --config=FILE   configuration (default " CONFIG_FILE ")\n"
-                "  --patterns=DIR  the only directory to read patterns from\n"
-                "  --debug         log more\n"
-                "  --help          this text\n"
-                "  --version       the version\n"
-                "\n"
-                "See authrelayd(8).\n");
+        (void) fprintf(out, "authrelayd [--config=FILE] [--patterns=DIR] [--debug]\n"
+                            "\n"
+                            "Lets clients relay mail for a while after they logged in by POP3 or IMAP.\n"
+                            "\n"
+                            "  --config=FILE   configuration (default " CONFIG_FILE ")\n"
+                            "  --patterns=DIR  the only directory to read patterns from\n"
+                            "  --debug         log more\n"
+                            "  --help          this text\n"
+                            "  --version       the version\n"
+                            "\n"
+                            "See authrelayd(8).\n");
 }
 
 /* Returns 1 to go on, 0 when all is said, -EINVAL. */
 static int parse_argv(int argc, char *argv[]) {
         static const struct option options[] = {
-                {"config", required_argument, NULL, 'c'}, {"patterns", required_argument, NULL, 'p'},
-                {"debug", no_argument, NULL, 'd'},        {"help", no_argument, NULL, 'h'},
-                {"version", no_argument, NULL, 'V'},      {0},
+                {"config", required_argument, NULL, 'c'},
+                {"patterns", required_argument, NULL, 'p'},
+                {"debug", no_argument, NULL, 'd'},
+                {"help", no_argument, NULL, 'h'},
+                {"version", no_argument, NULL, 'V'},
+                {0},
         };
         int c;
 

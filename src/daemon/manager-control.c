@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an operator asks of the daemon. A change is published and durable when its handler returns; who made it
- * is logged. */
+/* What an operator asks of the daemon. A change is published and durable when its handler returns; who made
+ * it is logged. */
 
 #include "daemon/manager.h"
 
@@ -31,7 +31,9 @@ static int on_status(void *userdata, ControlStatus *ret) {
         for (size_t i = 0; i < m->n_inputs; i++) {
                 const Source *s = m->inputs[i].source;
                 ControlSource row = {
-                        .name = s->name, .records = s->records, .forgeable = s->forgeable,
+                        .name = s->name,
+                        .records = s->records,
+                        .forgeable = s->forgeable,
                         .in_trouble = s->in_trouble || !m->inputs[i].attached,
                 };
 
@@ -45,10 +47,14 @@ static int on_status(void *userdata, ControlStatus *ret) {
                 const Pattern *p = patterns[i];
 
                 control_status_pattern(ret, &(ControlPattern){
-                        .name = p->name, .trust = p->trusts_users ? "users" : "unit",
-                        .logins = p->counters.logins, .hints = p->counters.hints, .torn = p->counters.torn,
-                        .untrusted = p->counters.untrusted, .refused = p->counters.refused,
-                });
+                                                    .name = p->name,
+                                                    .trust = p->trusts_users ? "users" : "unit",
+                                                    .logins = p->counters.logins,
+                                                    .hints = p->counters.hints,
+                                                    .torn = p->counters.torn,
+                                                    .untrusted = p->counters.untrusted,
+                                                    .refused = p->counters.refused,
+                                            });
         }
         if (m->save_failed)
                 problem = "the state can't be saved";
@@ -75,8 +81,14 @@ static int on_list(void *userdata, uint64_t cursor, ControlPage *page, uint64_t 
         for (uint32_t i = grant_table_next(m->grants, (uint32_t) cursor, &view); i != UINT32_MAX;
                 i = grant_table_next(m->grants, i + 1, &view)) {
                 ControlGrant row = {
-                        .network = view.network, .until = view.until, .since = view.since, .last = view.last,
-                        .user = view.user, .service = view.service, .pattern = view.pattern, .source = view.source,
+                        .network = view.network,
+                        .until = view.until,
+                        .since = view.since,
+                        .last = view.last,
+                        .user = view.user,
+                        .service = view.service,
+                        .pattern = view.pattern,
+                        .source = view.source,
                         .sessions = view.sessions,
                 };
 
@@ -101,14 +113,15 @@ static int settle(Manager *m, char reterr[static CONTROL_ERROR_BYTES]) {
 static int on_grant(void *userdata, uid_t uid, const IpNetwork *network, usec_t ttl, Span user,
         char reterr[static CONTROL_ERROR_BYTES]) {
         Manager *m = userdata;
-        IpNetwork target = network->length == 128 ? policy_network_of(&m->config.policy, &network->addr) : *network;
+        IpNetwork target =
+                network->length == 128 ? policy_network_of(&m->config.policy, &network->addr) : *network;
         char text[IP_TEXT_BYTES];
         const char *reason = NULL;
         uint64_t until;
         int r;
 
-        r = grant_table_add(m->grants, &target, ttl == 0 ? 0 : MAX(ttl / USEC_PER_SEC, (usec_t) 1), user, time_now(),
-                &until, &reason);
+        r = grant_table_add(m->grants, &target, ttl == 0 ? 0 : MAX(ttl / USEC_PER_SEC, (usec_t) 1), user,
+                time_now(), &until, &reason);
         if (r < 0) {
                 if (reason)
                         (void) snprintf(reterr, CONTROL_ERROR_BYTES, "%s", reason);

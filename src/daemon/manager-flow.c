@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way of a datum through the daemon: a record comes in from a source, is matched, its login is judged and
- * granted, and what the grant room says of it goes to the publisher and to the event log. */
+/* The way of a datum through the daemon: a record comes in from a source, is matched, its login is judged
+ * and granted, and what the grant room says of it goes to the publisher and to the event log. */
 
 #include "daemon/manager.h"
 
@@ -26,7 +26,8 @@ static void on_stale(Manager *m, const Source *source, usec_t now, usec_t stamp)
         if (now - m->stale_warned < STALE_WARN_USEC && now >= m->stale_warned)
                 return;
         m->stale_warned = now;
-        log_notice("%s: a login of %s is older than TTL= and grants nothing; if that is now, TimeZone= or a clock "
+        log_notice("%s: a login of %s is older than TTL= and grants nothing; if that is now, TimeZone= or a "
+                   "clock "
                    "is wrong (later ones are counted in the status)",
                 source->name, time_stamp_format(text, stamp));
 }
@@ -34,7 +35,8 @@ static void on_stale(Manager *m, const Source *source, usec_t now, usec_t stamp)
 static void remember_login(Manager *m, const Login *login, usec_t now) {
         char address[IP_TEXT_BYTES], user[LOG_TEXT_BYTES];
 
-        (void) snprintf(m->last_login, sizeof(m->last_login), "%s %s %s", ip_addr_format(address, &login->address),
+        (void) snprintf(m->last_login, sizeof(m->last_login), "%s %s %s",
+                ip_addr_format(address, &login->address),
                 login->user.size > 0 ? log_text(user, login->user) : "-", login->pattern);
         m->last_login_at = now;
         m->status_dirty = true;
@@ -101,7 +103,8 @@ void manager_on_note(void *userdata, Source *source, SourceNote note, const char
 static bool is_covered(void *userdata, const IpNetwork *network) {
         Manager *m = userdata;
 
-        return policy_is_inside_always(&m->config.policy, network) || grant_table_is_covered(m->grants, network);
+        return policy_is_inside_always(&m->config.policy, network) ||
+               grant_table_is_covered(m->grants, network);
 }
 
 static void publish_event(Manager *m, const GrantEvent *event) {

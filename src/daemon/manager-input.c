@@ -31,8 +31,8 @@ static size_t heads_of(const PatternSelection *selection, LogHead heads[static _
         return n;
 }
 
-static int make_file_input(Manager *m, const PatternSet *patterns, const ConfigFile *file, Input *input,
-        IniError *reterr) {
+static int make_file_input(
+        Manager *m, const PatternSet *patterns, const ConfigFile *file, Input *input, IniError *reterr) {
         SourceSink sink = {manager_on_record, manager_on_note, m};
         IniPlace place = {file->place, file->line};
         LogHead heads[_LOG_HEAD_MAX];
@@ -43,7 +43,8 @@ static int make_file_input(Manager *m, const PatternSet *patterns, const ConfigF
         if (file->patterns.n > 0) {
                 r = pattern_set_select(patterns, file->patterns.items, &input->selection, &unknown);
                 if (r == -ENOENT)
-                        return ini_error_set(reterr, &place, r, "File=%s: no pattern %s is enabled", file->path, unknown);
+                        return ini_error_set(
+                                reterr, &place, r, "File=%s: no pattern %s is enabled", file->path, unknown);
                 if (r < 0)
                         return ini_error_set(reterr, &place, r, "out of memory");
         }
@@ -71,8 +72,8 @@ static int make_journal_input(Manager *m, const PatternSet *patterns, const Conf
         return source_journal_new(&settings, &sink, &input->source);
 }
 
-int manager_make_inputs(Manager *m, const Config *config, const PatternSet *patterns, Input **ret, size_t *ret_n,
-        IniError *reterr) {
+int manager_make_inputs(Manager *m, const Config *config, const PatternSet *patterns, Input **ret,
+        size_t *ret_n, IniError *reterr) {
         IniPlace place = {m->options.config_path, 0};
         Input *inputs = calloc(config->n_files + 1, sizeof(Input));
         size_t n = 0;
@@ -81,7 +82,8 @@ int manager_make_inputs(Manager *m, const Config *config, const PatternSet *patt
         if (r >= 0 && config_reads_journal(config)) {
                 r = make_journal_input(m, patterns, config, &inputs[n++]);
                 if (r < 0)
-                        (void) ini_error_set(reterr, &place, r, "the journal can't be a source: %s", strerror(-r));
+                        (void) ini_error_set(
+                                reterr, &place, r, "the journal can't be a source: %s", strerror(-r));
         }
         for (size_t i = 0; r >= 0 && i < config->n_files; i++)
                 r = make_file_input(m, patterns, &config->files[i], &inputs[n++], reterr);

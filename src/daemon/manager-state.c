@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the daemon keeps over a restart: two files of sections. Revocations have one of their own, because they
- * must be on the disk before they are acknowledged; the rest is written each minute in which something changed. */
+/* What the daemon keeps over a restart: two files of sections. Revocations have one of their own, because
+ * they must be on the disk before they are acknowledged; the rest is written each minute in which something
+ * changed. */
 
 #include "daemon/manager.h"
 
@@ -77,8 +78,10 @@ static void on_section(void *userdata, const char *name, Span bytes, bool damage
                         if (streq(name + strlen(SOURCE_PREFIX), m->inputs[i].source->name))
                                 ok = source_decode(m->inputs[i].source, bytes);
         if (!ok)
-                log_warning("the saved state's section \"%s\" is damaged; it is left out and what it held is read "
-                            "again from the logs where that is possible", name[0] ? name : "(unknown)");
+                log_warning("the saved state's section \"%s\" is damaged; it is left out and what it held "
+                            "is read "
+                            "again from the logs where that is possible",
+                        name[0] ? name : "(unknown)");
 }
 
 static void load(Manager *m, const char *path) {
@@ -131,8 +134,8 @@ static int merge_file(Merging *merging, const char *path) {
                 r = cdb_file_each(&file, on_published_record, merging);
         cdb_file_close(&file);
         if (r < 0 && r != -ENOENT)
-                log_errno(LOG_WARNING, r, "the published %s can't be read; grants of the last minute may be missing",
-                        path);
+                log_errno(LOG_WARNING, r,
+                        "the published %s can't be read; grants of the last minute may be missing", path);
         return r;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon: starting, stopping, reloading, its timers, and telling how things are. The way of a record is in
- * manager-flow.c. */
+/* The daemon: starting, stopping, reloading, its timers, and telling how things are. The way of a record is
+ * in manager-flow.c. */
 
 #include "daemon/manager.h"
 
@@ -32,8 +32,8 @@ static void on_published(void *userdata, const PublisherReport *report) {
         m->told_error = report->error;
         m->status_dirty = true;
         if (report->error < 0)
-                log_errno(LOG_ERR, report->error, "%s can't be written; the last one stays, and it is tried again",
-                        m->relay_path);
+                log_errno(LOG_ERR, report->error,
+                        "%s can't be written; the last one stays, and it is tried again", m->relay_path);
         else
                 log_notice("%s can be written again", m->relay_path);
 }
@@ -43,7 +43,8 @@ static int save_revocations(Manager *m) {
         int r = m->revocations_dirty ? manager_save_revocations(m) : 0;
 
         if (r < 0 && !m->save_failed)
-                log_errno(LOG_ERR, r, "%s can't be written; it is tried again each minute", m->revocations_path);
+                log_errno(LOG_ERR, r, "%s can't be written; it is tried again each minute",
+                        m->revocations_path);
         m->save_failed = r < 0;
         return r;
 }
@@ -72,7 +73,8 @@ static void save_all(Manager *m) {
         if (r >= 0 && m->state_dirty) {
                 r = manager_save_state(m);
                 if (r < 0 && !m->save_failed)
-                        log_errno(LOG_ERR, r, "%s can't be written; it is tried again each minute", m->state_path);
+                        log_errno(LOG_ERR, r, "%s can't be written; it is tried again each minute",
+                                m->state_path);
                 m->save_failed = r < 0;
         }
 }
@@ -92,8 +94,8 @@ static void tell_status(Manager *m, usec_t now) {
         m->status_told = now;
         m->status_dirty = false;
         (void) sd_notifyf(false, "STATUS=%u grants; last login: %s; %zu of %zu sources ok%s",
-                grant_table_count(m->grants), m->last_login[0] ? m->last_login : "none yet", m->n_inputs - troubled,
-                m->n_inputs, m->report.error < 0 ? "; can't publish" : "");
+                grant_table_count(m->grants), m->last_login[0] ? m->last_login : "none yet",
+                m->n_inputs - troubled, m->n_inputs, m->report.error < 0 ? "; can't publish" : "");
 }
 
 /* After whatever the loop did: set the timers to what has changed. */
@@ -108,10 +110,11 @@ static int on_post(sd_event_source *source, void *userdata) {
                 m->due = due;
                 if (due != UINT64_MAX)
                         (void) sd_event_source_set_time(m->expire, due * USEC_PER_SEC);
-                (void) sd_event_source_set_enabled(m->expire, due == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+                (void) sd_event_source_set_enabled(
+                        m->expire, due == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
         }
-        if ((m->state_dirty || m->revocations_dirty) && sd_event_source_get_enabled(m->save, &enabled) >= 0 &&
-            enabled == SD_EVENT_OFF) {
+        if ((m->state_dirty || m->revocations_dirty) &&
+                sd_event_source_get_enabled(m->save, &enabled) >= 0 && enabled == SD_EVENT_OFF) {
                 (void) sd_event_source_set_time_relative(m->save, SAVE_USEC);
                 (void) sd_event_source_set_enabled(m->save, SD_EVENT_ONESHOT);
         }
@@ -126,7 +129,8 @@ static bool is_believed(Manager *m) {
         IpAddr documentation = {{[10] = 0xff, [11] = 0xff, [12] = 192, [13] = 0, [14] = 2, [15] = 1}};
         RelayAnswer answer;
 
-        return relay_lookup(m->relay_path, &documentation, time_now() / USEC_PER_SEC, &answer) != RELAY_RESULT_DOUBT;
+        return relay_lookup(m->relay_path, &documentation, time_now() / USEC_PER_SEC, &answer) !=
+               RELAY_RESULT_DOUBT;
 }
 
 /* Readers doubt a file that somebody damaged or removed, or that a clock set back made one of the future. A
@@ -168,7 +172,8 @@ static int attach(Manager *m, Input *input) {
 
         input->attached = r >= 0;
         if (r < 0)
-                source_note(input->source, SOURCE_NOTE_TROUBLE, "%s can't be read: %s", input->source->name, strerror(-r));
+                source_note(input->source, SOURCE_NOTE_TROUBLE, "%s can't be read: %s", input->source->name,
+                        strerror(-r));
         return r;
 }
 
@@ -179,7 +184,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
                 if (m->inputs[i].attached)
                         source_check(m->inputs[i].source);
                 else if (attach(m, &m->inputs[i]) >= 0)
-                        source_note(m->inputs[i].source, SOURCE_NOTE_WELL, "%s can be read", m->inputs[i].source->name);
+                        source_note(m->inputs[i].source, SOURCE_NOTE_WELL, "%s can be read",
+                                m->inputs[i].source->name);
         check_clock(m);
         if (is_healthy(m) && m->watchdog)
                 (void) sd_notify(false, "WATCHDOG=1");
@@ -193,7 +199,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
 
 static int load_patterns(const Manager *m, const Config *config, PatternSet **ret, IniError *reterr) {
         char *only[] = {(char *) (uintptr_t) m->options.patterns_directory, NULL};
-        char *usual[] = {(char *) (uintptr_t) PATTERNS_OVERRIDE_DIRECTORY, (char *) (uintptr_t) PATTERNS_DIRECTORY, NULL};
+        char *usual[] = {(char *) (uintptr_t) PATTERNS_OVERRIDE_DIRECTORY,
+                (char *) (uintptr_t) PATTERNS_DIRECTORY, NULL};
         PatternSetSettings settings = {.enable = config->has_enable ? config->enable.items : NULL};
 
         if (m->options.patterns_directory)
@@ -209,8 +216,10 @@ static void warn_of(const Config *config) {
         for (size_t i = 0; i < config->warnings.n; i++)
                 log_warning("%s", config->warnings.items[i]);
         if (config_reads_journal(config) && config->n_files > 0)
-                log_notice("both the journal and log files are read: a line in a file can be forged by any local user "
-                           "who may write to the log, and the journal's proof of origin does not help there");
+                log_notice(
+                        "both the journal and log files are read: a line in a file can be forged by any "
+                        "local user "
+                        "who may write to the log, and the journal's proof of origin does not help there");
 }
 
 int manager_reload(Manager *m, IniError *reterr) {
@@ -225,7 +234,8 @@ int manager_reload(Manager *m, IniError *reterr) {
         r = config_load(m->options.config_path, m->options.config_optional, &config, reterr);
         if (r >= 0)
                 r = load_patterns(m, &config, &patterns, reterr);
-        if (r >= 0 && m->host && host_addresses_copy(m->host, &config.policy.host, &config.policy.host_networks) < 0)
+        if (r >= 0 && m->host &&
+                host_addresses_copy(m->host, &config.policy.host, &config.policy.host_networks) < 0)
                 r = ini_error_set(reterr, &(IniPlace){m->options.config_path, 0}, -ENOMEM, "out of memory");
         if (r >= 0)
                 r = manager_make_inputs(m, &config, patterns, &inputs, &n_inputs, reterr);
@@ -311,7 +321,8 @@ static int make_timers(Manager *m) {
         if (r >= 0)
                 r = sd_event_source_set_enabled(m->save, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_time_relative(m->event, &m->tick, CLOCK_MONOTONIC, m->tick_usec, 0, on_tick, m);
+                r = sd_event_add_time_relative(
+                        m->event, &m->tick, CLOCK_MONOTONIC, m->tick_usec, 0, on_tick, m);
         if (r >= 0)
                 r = sd_event_add_post(m->event, &m->post, on_post, m);
         return r;
@@ -450,8 +461,10 @@ Manager *manager_free(Manager *m) {
         host_addresses_free(m->host);
         pattern_set_free(m->patterns);
         config_done(&m->config);
-        memcpy(sources, (sd_event_source *[]){m->expire, m->save, m->tick, m->post, m->signals[0], m->signals[1],
-                                m->signals[2]}, sizeof(sources));
+        memcpy(sources,
+                (sd_event_source *[]){
+                        m->expire, m->save, m->tick, m->post, m->signals[0], m->signals[1], m->signals[2]},
+                sizeof(sources));
         for (size_t i = 0; i < ELEMENTSOF(sources); i++)
                 (void) sd_event_source_disable_unref(sources[i]);
         sd_event_unref(m->event);
@@ -467,7 +480,8 @@ int manager_run(Manager *m) {
 
         tell_status(m, time_now());
         (void) sd_notify(false, "READY=1");
-        log_info("authrelayd %s: %u grants, %zu sources", VERSION, grant_table_count(m->grants), m->n_inputs);
+        log_info(
+                "authrelayd %s: %u grants, %zu sources", VERSION, grant_table_count(m->grants), m->n_inputs);
         r = sd_event_loop(m->event);
         (void) sd_notify(false, "STOPPING=1");
         m->state_dirty = true;

@@ -47,19 +47,19 @@ typedef struct Manager {
         HostAddresses *host;
 
         char *relay_path, *state_path, *revocations_path;
-        uint64_t due;           /* seconds: what the expiry timer is set to */
+        uint64_t due; /* seconds: what the expiry timer is set to */
         bool state_dirty, revocations_dirty, status_dirty;
         bool save_failed;
         usec_t status_told, started;
         usec_t tick_usec;
         bool watchdog;
-        int64_t clock_offset;   /* wall clock − CLOCK_BOOTTIME at the last tick, usec */
+        int64_t clock_offset; /* wall clock − CLOCK_BOOTTIME at the last tick, usec */
         PublisherReport report;
-        int told_error;         /* of the publisher, that was logged */
+        int told_error; /* of the publisher, that was logged */
 
         uint64_t stale, expired;
         usec_t stale_warned;
-        char last_login[512];   /* "ADDRESS USER PATTERN" */
+        char last_login[512]; /* "ADDRESS USER PATTERN" */
         usec_t last_login_at;
 } Manager;
 
@@ -74,7 +74,8 @@ DEFINE_CLEANUP(Manager *, manager_free)
 /* Runs until it is told to stop, then saves the state. Returns 0 or -errno. */
 int manager_run(Manager *m);
 
-/* Reads configuration and patterns again. On failure nothing has changed, and reterr has file:line: reason. */
+/* Reads configuration and patterns again. On failure nothing has changed, and reterr has file:line: reason.
+ */
 int manager_reload(Manager *m, IniError *reterr);
 
 /* Publishes all changes and makes revocations durable, synchronously. Returns 0 or -errno. */
@@ -89,8 +90,8 @@ int manager_on_snapshot(void *userdata, PublisherSink *sink);
 /* manager-input.c */
 /* Makes the sources that the configuration asks for, not attached yet. The caller frees them with
  * manager_free_inputs(). Returns 0 or -errno with file:line: reason. */
-int manager_make_inputs(Manager *m, const Config *config, const PatternSet *patterns, Input **ret, size_t *ret_n,
-        IniError *reterr);
+int manager_make_inputs(Manager *m, const Config *config, const PatternSet *patterns, Input **ret,
+        size_t *ret_n, IniError *reterr);
 void manager_free_inputs(Input *inputs, size_t n);
 /* Has these sources go on where the manager's sources of the same names are. */
 void manager_hand_over_positions(const Manager *m, Input *inputs, size_t n);

@@ -10,9 +10,9 @@ typedef enum GrantEventType {
         GRANT_EVENT_GRANTED,  /* a new grant */
         GRANT_EVENT_EXTENDED, /* `until` to publish has moved */
         GRANT_EVENT_EXPIRED,
-        GRANT_EVENT_REVOKED,  /* taken away before its time */
-        GRANT_EVENT_REFUSED,  /* a login that got no grant; `reason` says why */
-        GRANT_EVENT_CROWDED,  /* many users log in from one address: a proxy that hides its clients? */
+        GRANT_EVENT_REVOKED, /* taken away before its time */
+        GRANT_EVENT_REFUSED, /* a login that got no grant; `reason` says why */
+        GRANT_EVENT_CROWDED, /* many users log in from one address: a proxy that hides its clients? */
         _GRANT_EVENT_TYPE_MAX,
         _GRANT_EVENT_TYPE_INVALID = -22,
 } GrantEventType;
@@ -26,7 +26,7 @@ typedef struct GrantEvent {
         const char *service; /* "" if unknown */
         const char *pattern; /* "manual" for one made by hand */
         const char *source;
-        const char *reason;  /* for REFUSED and REVOKED, else NULL */
+        const char *reason; /* for REFUSED and REVOKED, else NULL */
 } GrantEvent;
 
 typedef void (*GrantListener)(void *userdata, const GrantEvent *event);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* IP addresses and networks. IPv4 is kept in its IPv4-mapped form (RFC 4291, 2.5.5.2), so the two spellings of
- * one client are one value from the moment of parsing. */
+/* IP addresses and networks. IPv4 is kept in its IPv4-mapped form (RFC 4291, 2.5.5.2), so the two spellings
+ * of one client are one value from the moment of parsing. */
 
 #include "basic/span.h"
 

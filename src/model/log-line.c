@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Heads of log lines. Runs on every line of a mail log, so it looks at each byte of the head once and reads no
- * number: a stamp is recognised by its shape and read later, if at all. */
+/* Heads of log lines. Runs on every line of a mail log, so it looks at each byte of the head once and reads
+ * no number: a stamp is recognised by its shape and read later, if at all. */
 
 #include "model/log-line.h"
 
 static const char *const names[_LOG_HEAD_MAX] = {
-        [LOG_HEAD_SYSLOG] = "syslog", [LOG_HEAD_DOVECOT] = "dovecot", [LOG_HEAD_EXIM] = "exim",
-        [LOG_HEAD_NGINX] = "nginx", [LOG_HEAD_TAI64N] = "tai64n",
+        [LOG_HEAD_SYSLOG] = "syslog",
+        [LOG_HEAD_DOVECOT] = "dovecot",
+        [LOG_HEAD_EXIM] = "exim",
+        [LOG_HEAD_NGINX] = "nginx",
+        [LOG_HEAD_TAI64N] = "tai64n",
 };
 
 const char *log_head_to_string(LogHead head) {
@@ -21,8 +24,8 @@ LogHead log_head_from_string(Span s) {
         return _LOG_HEAD_INVALID;
 }
 
-/* A template: '0' stands for a digit, 'a' for a letter, '_' for a digit or blank, '-' for '-' or '/', 'T' for
- * 'T' or blank; everything else for itself. */
+/* A template: '0' stands for a digit, 'a' for a letter, '_' for a digit or blank, '-' for '-' or '/', 'T'
+ * for 'T' or blank; everything else for itself. */
 static bool has_shape(Span s, const char *shape, size_t n) {
         if (s.size < n)
                 return false;
@@ -61,7 +64,8 @@ static bool has_shape(Span s, const char *shape, size_t n) {
 #define HAS_SHAPE(s, shape) has_shape((s), (shape), sizeof(shape) - 1)
 
 static bool is_zone_byte(char c) {
-        return (c >= '0' && c <= '9') || c == '.' || c == ',' || c == '+' || c == '-' || c == ':' || c == 'Z' || c == 'z';
+        return (c >= '0' && c <= '9') || c == '.' || c == ',' || c == '+' || c == '-' || c == ':' ||
+               c == 'Z' || c == 'z';
 }
 
 /* Bytes that the stamp takes, the blank behind it not counted; 0: there is none. */
@@ -87,7 +91,8 @@ static bool take_stamp(Span *s, Span *ret) {
         return true;
 }
 
-/* "host identifier[pid]: message". A host never ends in ':', so Dovecot's own "imap-login: Info: …" is none. */
+/* "host identifier[pid]: message". A host never ends in ':', so Dovecot's own "imap-login: Info: …" is none.
+ */
 static bool parse_syslog(Span s, LogLine *l) {
         const char *blank, *p, *end;
 

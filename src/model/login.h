@@ -25,13 +25,13 @@ const char *match_verdict_to_string(MatchVerdict verdict);
 
 typedef struct Login {
         MatchVerdict verdict;
-        IpAddr address;      /* MATCH_LOGIN and MATCH_CONNECT */
+        IpAddr address; /* MATCH_LOGIN and MATCH_CONNECT */
         bool has_address;
-        Span user;           /* borrowed; empty: the line names none */
-        Span service;        /* borrowed; "imap", "pop3", …; empty: unknown */
-        Span key;            /* borrowed; names the session, empty: none */
+        Span user;    /* borrowed; empty: the line names none */
+        Span service; /* borrowed; "imap", "pop3", …; empty: unknown */
+        Span key;     /* borrowed; names the session, empty: none */
         usec_t time;
         const char *pattern; /* borrowed from the pattern set */
         const char *source;
-        const char *reason;  /* static text or borrowed from the match; why it is what it is */
+        const char *reason; /* static text or borrowed from the match; why it is what it is */
 } Login;

@@ -10,7 +10,8 @@ static Span key_of(const IpNetwork *n) {
 }
 
 static bool network_equal(const void *items, uint32_t index, Span key) {
-        return ip_network_equal((const IpNetwork *) items + index, (const IpNetwork *) (const void *) key.data);
+        return ip_network_equal(
+                (const IpNetwork *) items + index, (const IpNetwork *) (const void *) key.data);
 }
 
 bool network_set_has(const NetworkSet *s, const IpNetwork *n) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text of the published records: written by the daemon, read by relaylock in front of the SMTP server. It does
- * not say who may relay (cdb/relay-lookup.c does). What one half writes the other half reads, and the reader
- * takes nothing else: a value that we would not have written is damage, never something to be guessed at. */
+/* Text of the published records: written by the daemon, read by relaylock in front of the SMTP server. It
+ * does not say who may relay (cdb/relay-lookup.c does). What one half writes the other half reads, and the
+ * reader takes nothing else: a value that we would not have written is damage, never something to be guessed
+ * at. */
 
 #include "model/relay-entry.h"
 
@@ -54,8 +55,8 @@ size_t relay_value_format(char buf[static RELAY_VALUE_BYTES], const RelayEntry *
         size_t how = MIN(entry->how.size, (size_t) RELAY_HOW_MAX_BYTES), n;
 
         assert(entry->verdict >= 0 && entry->verdict < _RELAY_VERDICT_MAX);
-        n = (size_t) snprintf(buf, RELAY_VALUE_BYTES, "%s %" PRIu64 " ", verdict_names[entry->verdict],
-                entry->until);
+        n = (size_t) snprintf(
+                buf, RELAY_VALUE_BYTES, "%s %" PRIu64 " ", verdict_names[entry->verdict], entry->until);
         for (size_t i = 0; i < how; i++)
                 buf[n++] = how_byte(entry->how.data[i]);
         if (how == 0)
@@ -229,16 +230,15 @@ int relay_header_parse(Span value, RelayHeader *ret) {
         if (version != RELAY_HEADER_VERSION)
                 return -EPROTONOSUPPORT;
         if (take_number(&rest, RELAY_GENERATION_MAX, &made.generation) < 0 ||
-            take_number(&rest, RELAY_WRITTEN_MAX, &made.written) < 0 ||
-            take_number(&rest, RELAY_TTL_MAX, &made.ttl) < 0 ||
-            take_number(&rest, UINT32_MAX, &made.count) < 0 ||
-            parse_lengths(rest, &made.lengths) < 0)
+                take_number(&rest, RELAY_WRITTEN_MAX, &made.written) < 0 ||
+                take_number(&rest, RELAY_TTL_MAX, &made.ttl) < 0 ||
+                take_number(&rest, UINT32_MAX, &made.count) < 0 || parse_lengths(rest, &made.lengths) < 0)
                 return -EBADMSG;
         *ret = made;
         return 0;
 }
 
 void relay_lengths_add(RelayLengths *lengths, const IpNetwork *network) {
-        *(ip_network_is_v4(network) ? &lengths->v4[ip_network_length(network)] :
-                                      &lengths->v6[network->length]) = true;
+        *(ip_network_is_v4(network) ? &lengths->v4[ip_network_length(network)]
+                                    : &lengths->v6[network->length]) = true;
 }

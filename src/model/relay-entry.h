@@ -68,8 +68,10 @@ typedef struct RelayHeader {
 /* Notes that there is a record of this network. */
 void relay_lengths_add(RelayLengths *lengths, const IpNetwork *network);
 
-/* Writes "VERSION GENERATION WRITTEN TTL COUNT LENGTHS", LENGTHS as "4/32,6/64" or "-". Returns its length. */
+/* Writes "VERSION GENERATION WRITTEN TTL COUNT LENGTHS", LENGTHS as "4/32,6/64" or "-". Returns its length.
+ */
 size_t relay_header_format(char buf[static RELAY_HEADER_BYTES], const RelayHeader *header);
 
-/* Reads it. Returns 0, -EPROTONOSUPPORT for another version, -EBADMSG for anything else that is not a header. */
+/* Reads it. Returns 0, -EPROTONOSUPPORT for another version, -EBADMSG for anything else that is not a
+ * header. */
 int relay_header_parse(Span value, RelayHeader *ret);

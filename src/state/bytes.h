@@ -2,8 +2,8 @@
 #pragma once
 
 /* Writing and reading plain bytes: little-endian integers and length-prefixed text. The reader checks every
- * bound and, after the first thing that is wrong, answers 0 and empty text for ever; a caller decodes straight
- * down and asks once, at the end, whether all was well. */
+ * bound and, after the first thing that is wrong, answers 0 and empty text for ever; a caller decodes
+ * straight down and asks once, at the end, whether all was well. */
 
 #include "basic/span.h"
 
