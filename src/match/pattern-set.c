@@ -272,6 +272,9 @@ typedef struct Judging {
         const Record *record;
         Provenance provenance; /* valid when fetched > 0 */
         int fetched;           /* 0: not yet, 1: there, -1: there is none */
+        bool torn;             /* for one of the patterns: then it is no other server's login either */
+        Login best;            /* the most telling verdict so far */
+        Pattern *best_pattern;
 } Judging;
 
 static const Provenance *fetch(Judging *j) {
@@ -441,16 +444,13 @@ static void refuse_hint(Judging *j, const Pattern *p, Login *login, const char *
 static void judge(Judging *j, Pattern *p, Login *login) {
         const Record *record = j->record;
         RegexMatch match;
-        bool torn;
 
         *login = (Login){.verdict = MATCH_NONE, .pattern = p->name, .source = record->source};
         if (p->journal_only && !record->proven)
                 return;
-        /* asked for each message, whatever it says: a stream's state must not miss one */
-        torn = p->tears_at > 0 && is_torn(j, p);
         if (!has_hint(p, record->message))
                 return;
-        if (torn)
+        if (j->torn)
                 return refuse(login, MATCH_TORN, "it may be the rest of a torn message");
         if (record->cut || has_control_byte(record->message))
                 return refuse_hint(j, p, login, record->cut ? "the line is too long" : "it has a control byte in it");
@@ -497,45 +497,58 @@ static void count(Pattern *p, MatchVerdict v) {
         }
 }
 
-typedef struct Best {
-        Login login;
-        Pattern *pattern;
-} Best;
+/* Asked for each message, whatever it says: a stream's state must not miss one. Before any pattern judges, because
+ * the rest of one server's torn message can be made to look like the login of another one of the same identifier. */
+static void watch_stream(Judging *j, Pattern *p) {
+        if (p->tears_at > 0 && (j->record->proven || !p->journal_only) && is_torn(j, p))
+                j->torn = true;
+}
 
-static void judge_better(Judging *j, Pattern *p, Best *best) {
+static void judge_better(Judging *j, Pattern *p) {
         Login login;
 
         /* the spans of a login that was taken must not be overwritten by another pattern's try */
-        if (best->pattern && weight(best->login.verdict) >= weight(MATCH_RESTART) && p->tears_at == 0)
+        if (j->best_pattern && weight(j->best.verdict) >= weight(MATCH_RESTART))
                 return;
         judge(j, p, &login);
-        if (!best->pattern || weight(login.verdict) > weight(best->login.verdict))
-                *best = (Best){login, p};
+        if (!j->best_pattern || weight(login.verdict) > weight(j->best.verdict)) {
+                j->best = login;
+                j->best_pattern = p;
+        }
+}
+
+/* Calls `each` for every pattern that is to see the record; `first` is the head of its identifier's list. */
+static void each_pattern(Judging *j, const PatternSelection *selection, uint32_t first,
+        void (*each)(Judging *j, Pattern *p)) {
+        const Reference *references = j->set->references;
+
+        if (j->record->identifier.size == 0)
+                for (size_t i = 0; selection && i < selection->n; i++)
+                        each(j, selection->patterns[i]);
+        for (uint32_t i = first; i != HASH_INDEX_NONE; i = references[i].next) {
+                bool selected = !selection || selection->n == 0;
+
+                for (size_t k = 0; !selected && k < selection->n; k++)
+                        selected = selection->patterns[k] == references[i].pattern;
+                if (selected)
+                        each(j, references[i].pattern);
+        }
 }
 
 void pattern_set_match(PatternSet *s, StreamState *streams, const Record *record, const PatternSelection *selection,
         Login *ret) {
-        Judging j = {.set = s, .streams = streams, .record = record};
-        Best best = {.login = {.verdict = MATCH_NONE, .source = record->source}};
+        Judging j = {
+                .set = s, .streams = streams, .record = record,
+                .best = {.verdict = MATCH_NONE, .source = record->source},
+        };
+        uint32_t first = record->identifier.size == 0 ? HASH_INDEX_NONE
+                : hash_index_find(&s->by_identifier, record->identifier, reference_equal, s->references);
 
-        if (record->identifier.size > 0) {
-                uint32_t i = hash_index_find(&s->by_identifier, record->identifier, reference_equal, s->references);
-
-                for (; i != HASH_INDEX_NONE; i = s->references[i].next) {
-                        Pattern *p = s->references[i].pattern;
-                        bool selected = !selection || selection->n == 0;
-
-                        for (size_t k = 0; !selected && k < selection->n; k++)
-                                selected = selection->patterns[k] == p;
-                        if (selected)
-                                judge_better(&j, p, &best);
-                }
-        } else
-                for (size_t i = 0; selection && i < selection->n; i++)
-                        judge_better(&j, selection->patterns[i], &best);
-        if (best.pattern)
-                count(best.pattern, best.login.verdict);
-        if (best.login.verdict == MATCH_NONE && !best.login.reason)
-                best.login.pattern = NULL;
-        *ret = best.login;
+        each_pattern(&j, selection, first, watch_stream);
+        each_pattern(&j, selection, first, judge_better);
+        if (j.best_pattern)
+                count(j.best_pattern, j.best.verdict);
+        if (j.best.verdict == MATCH_NONE && !j.best.reason)
+                j.best.pattern = NULL;
+        *ret = j.best;
 }

@@ -25,6 +25,7 @@ struct StreamState {
         HashIndex streams, connects;
         char *gapped[SOURCES_MAX]; /* sources that have a gap and have not caught up */
         size_t n_gapped;
+        bool all_gapped; /* there was no room for another name: until the state is made anew */
 };
 
 int stream_state_new(StreamState **ret) {
@@ -119,6 +120,8 @@ static Entry *add_entry(StreamState *s, HashIndex *index, Span key) {
 }
 
 static bool is_gapped(const StreamState *s, const char *source) {
+        if (s->all_gapped)
+                return true;
         for (size_t i = 0; i < s->n_gapped; i++)
                 if (streq(s->gapped[i], source))
                         return true;
@@ -157,14 +160,23 @@ static bool is_of_source(const Entry *e, const char *source) {
 }
 
 void stream_state_gap(StreamState *s, const char *source) {
+        char *copy;
+
         for (uint32_t i = 0; i < s->n; i++)
-                if (is_of_source(&s->entries[i], source) && !s->entries[i].connect)
+                if (!is_of_source(&s->entries[i], source))
+                        continue;
+                else if (s->entries[i].connect)
+                        /* the Connect of a later process with the same pid may be what is missing */
+                        remove_entry(s, i);
+                else
                         s->entries[i].torn = true;
-        if (is_gapped(s, source) || s->n_gapped == SOURCES_MAX)
+        if (is_gapped(s, source))
                 return;
-        s->gapped[s->n_gapped] = strdup(source);
-        if (s->gapped[s->n_gapped])
-                s->n_gapped++;
+        copy = s->n_gapped < SOURCES_MAX ? strdup(source) : NULL;
+        if (copy)
+                s->gapped[s->n_gapped++] = copy;
+        else
+                s->all_gapped = true;
 }
 
 void stream_state_caught_up(StreamState *s, const char *source) {

@@ -25,7 +25,8 @@ DEFINE_CLEANUP(StreamState *, stream_state_free)
  * it may be torn, or the rest of one. Without memory it must. */
 bool stream_state_is_torn(StreamState *s, const char *source, Span key, size_t raw_size, size_t tears_at);
 
-/* Messages of this source may be missing: each of its streams counts as torn until a short message has passed. */
+/* Messages of this source may be missing: each of its streams counts as torn until a short message has passed, and
+ * half logins are forgotten. */
 void stream_state_gap(StreamState *s, const char *source);
 /* The source has delivered all there was: a stream that is new from now on is a new stream. */
 void stream_state_caught_up(StreamState *s, const char *source);

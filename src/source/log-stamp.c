@@ -46,7 +46,10 @@ static usec_t local_time(const LogClock *clock, const struct tm *tm, int isdst) 
         copy.tm_isdst = isdst;
         t = mktime(&copy);
         /* with a wrong guess of isdst mktime() moves the clock's hands instead of failing */
-        if (copy.tm_hour != tm->tm_hour || copy.tm_min != tm->tm_min)
+        if (isdst >= 0 && (copy.tm_hour != tm->tm_hour || copy.tm_min != tm->tm_min))
+                t = -1;
+        /* so it does with a 29 February that the year does not have, and an old line would be a new one */
+        if (copy.tm_mday != tm->tm_mday)
                 t = -1;
         if (clock->zone) {
                 if (old)
@@ -158,9 +161,10 @@ static int parse_iso(LogClock *clock, Span s, usec_t *ret) {
         if (parse_zone(s, &has_zone, &offset) < 0)
                 return -EINVAL;
         if (has_zone) {
+                int day = tm.tm_mday;
                 time_t utc = timegm(&tm);
 
-                if (utc < 86400)
+                if (utc < 86400 || tm.tm_mday != day)
                         return -EINVAL;
                 t = (usec_t) ((int64_t) utc * (int64_t) USEC_PER_SEC - offset);
         } else
