@@ -307,8 +307,8 @@ static const char *count_user(GrantTable *t, uint32_t i, const Login *login, uin
         return r < 0 ? "its user can't be counted" : NULL;
 }
 
-/* Returns true if the address had to be given up. */
-static bool is_overcrowded(GrantTable *t, uint32_t i, usec_t at, uint64_t now) {
+/* Returns true if the address had to be given up. `before` is how many users it had. */
+static bool is_overcrowded(GrantTable *t, uint32_t i, uint32_t before, usec_t at, uint64_t now) {
         Grant *g = &t->grants[i];
         Revocation bar = {g->network, at, now + BAR_SECONDS, now + BAR_SECONDS};
 
@@ -324,7 +324,7 @@ static bool is_overcrowded(GrantTable *t, uint32_t i, usec_t at, uint64_t now) {
                         return true;
                 }
         }
-        if (g->leases.n == CROWD)
+        if (g->leases.n == CROWD && before < CROWD)
                 tell(t, GRANT_EVENT_CROWDED, i, "many users log in from it: a proxy that hides its clients?");
         return false;
 }
@@ -414,6 +414,11 @@ void grant_table_restart(GrantTable *t, const Login *login, uint64_t now) {
         }
 }
 
+static bool is_covered_by_anything(const GrantTable *t, const IpNetwork *network) {
+
+        return policy_is_inside_always(t->policy, network) || grant_table_is_covered(t, network);
+}
+
 static const char *refuses(const GrantTable *t, const Login *login, const IpNetwork *host, uint64_t now) {
         const char *reason = policy_refuses(t->policy, &login->address, login->user);
 
@@ -425,7 +430,7 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         uint64_t at = login->time / USEC_PER_SEC, until = at + t->policy->ttl;
         const char *reason;
         bool is_new;
-        uint32_t i;
+        uint32_t i, users = 0;
         Grant *g;
         int r;
 
@@ -438,14 +443,20 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
                         return r;
                 if (r == -ENOSPC)
                         reason = "there are too many grants (MaxGrants=)";
-                else if ((reason = count_user(t, i, login, now)) && is_new)
-                        remove_grant(t, i);
+                else {
+                        users = t->grants[i].leases.n;
+                        reason = count_user(t, i, login, now);
+                        if (reason && is_new)
+                                remove_grant(t, i);
+                }
         }
         if (reason) {
                 tell_refused(t, &network, login, reason);
                 return GRANT_REFUSED;
         }
-        revocation_table_remove(t->revocations, &network);
+        /* elsewhere it goes on until it is over: an older login may still be read again */
+        if (is_covered_by_anything(t, &network))
+                revocation_table_remove(t->revocations, &network);
         g = &t->grants[i];
         set_user(t, g, login->user);
         g->service = name_number(t, login->service);
@@ -455,7 +466,7 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         g->last = MAX(g->last, (uint32_t) at);
         g->until = MAX(g->until, (uint32_t) until);
         open_session(t, i, login);
-        if (is_overcrowded(t, i, login->time, now))
+        if (is_overcrowded(t, i, users, login->time, now))
                 return GRANT_REFUSED;
         if (is_new)
                 publish(t, i, now, GRANT_EVENT_GRANTED);
@@ -615,10 +626,8 @@ bool grant_table_unblock(GrantTable *t, Span user) {
 
 /* ---- time ---- */
 
-static bool is_covered_by_anything(void *userdata, const IpNetwork *network) {
-        const GrantTable *t = userdata;
-
-        return policy_is_inside_always(t->policy, network) || grant_table_is_covered(t, network);
+static bool on_covered(void *userdata, const IpNetwork *network) {
+        return is_covered_by_anything(userdata, network);
 }
 
 void grant_table_expire(GrantTable *t, uint64_t now) {
@@ -630,7 +639,7 @@ void grant_table_expire(GrantTable *t, uint64_t now) {
                 else
                         publish(t, i, now, GRANT_EVENT_EXTENDED);
         }
-        revocation_table_expire(t->revocations, now, is_covered_by_anything, t);
+        revocation_table_expire(t->revocations, now, on_covered, t);
 }
 
 uint64_t grant_table_next_due(const GrantTable *t) {
@@ -743,7 +752,7 @@ int grant_table_each_record(const GrantTable *t, uint64_t now, int (*each)(void 
                 RelayEntry entry = {.network = *n, .verdict = RELAY_NEVER, .how = SPAN_LITERAL("revoked")};
 
                 /* an address that logged in again has a grant in its revocation's place */
-                if (find(t, n) != HASH_INDEX_NONE || !is_covered_by_anything((void *) (uintptr_t) t, n))
+                if (find(t, n) != HASH_INDEX_NONE || !is_covered_by_anything(t, n))
                         continue;
                 r = each(userdata, &entry);
                 if (r < 0)
@@ -804,7 +813,8 @@ static bool restore(GrantTable *t, const Grant *saved, Span user, uint64_t now) 
         g->pattern = saved->pattern;
         g->source = saved->source;
         g->since = saved->since;
-        g->last = saved->last;
+        /* a clock that was wrong when it was written must not make anything last longer */
+        g->last = (uint32_t) MIN((uint64_t) saved->last, now);
         if (!g->manual)
                 g->until = (uint32_t) MIN((uint64_t) g->until, now + t->policy->ttl);
         g->published = publishable(t, g, now);
@@ -833,7 +843,7 @@ static bool decode_names(GrantTable *t, ByteReader *r, uint16_t numbers[static N
 
 /* The sessions of a grant that was just put back, or was not: then they are read and forgotten. */
 static bool decode_sessions(GrantTable *t, const Grant *saved, ByteReader *r, const uint16_t numbers[static NAMES_MAX],
-        uint32_t n_names) {
+        uint32_t n_names, uint64_t now) {
         uint32_t n = byte_reader_u32(r), grant = find(t, &saved->network);
 
         for (uint32_t i = 0; i < n && !r->failed; i++) {
@@ -844,12 +854,13 @@ static bool decode_sessions(GrantTable *t, const Grant *saved, ByteReader *r, co
                         return false;
                 if (grant != HASH_INDEX_NONE && t->policy->max_session > 0)
                         (void) session_table_open(t->sessions, name, (SessionScope){numbers[pattern], numbers[source]},
-                                grant, &t->grants[grant].sessions, opened);
+                                grant, &t->grants[grant].sessions, (uint32_t) MIN((uint64_t) opened, now));
         }
         if (grant != HASH_INDEX_NONE && !t->grants[grant].manual) {
                 Grant *g = &t->grants[grant];
 
                 g->until = MIN(saved->until, longest(t, g));
+                g->published = publishable(t, g, now);
                 heap_sift(t, g->heap);
         }
         return !r->failed;
@@ -884,7 +895,8 @@ bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
                 g.service = numbers[service];
                 g.pattern = numbers[pattern];
                 g.source = numbers[source];
-                if (!restore(t, &g, user, now / USEC_PER_SEC) || !decode_sessions(t, &g, &r, numbers, n_names))
+                if (!restore(t, &g, user, now / USEC_PER_SEC) ||
+                    !decode_sessions(t, &g, &r, numbers, n_names, now / USEC_PER_SEC))
                         return false;
         }
         return byte_reader_complete(&r);

@@ -1,0 +1,949 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Grants against virtual time: how long, how many, what takes them away and what does not bring them back. */
+#include "check.h"
+
+#include "grant/grant-table.h"
+#include "record-builder.h"
+
+#define T0 (TEST_NOW / USEC_PER_SEC)
+#define AT(s) ((usec_t) (s) * USEC_PER_SEC)
+#define TTL 1600u
+#define GRACE (TTL / 16)
+
+typedef struct Heard {
+        unsigned n[_GRANT_EVENT_TYPE_MAX];
+        GrantEvent last;
+        char network[IP_TEXT_BYTES], user[256], reason[256];
+        uint64_t now; /* what is published may never be further ahead */
+        uint32_t ttl;
+} Heard;
+
+static void hear(void *userdata, const GrantEvent *event) {
+        Heard *h = userdata;
+
+        h->n[event->type]++;
+        h->last = *event;
+        (void) ip_network_format(h->network, &event->network);
+        (void) snprintf(h->user, sizeof(h->user), "%.*s", (int) event->user.size, strempty(event->user.data));
+        (void) snprintf(h->reason, sizeof(h->reason), "%s", strempty(event->reason));
+        if (event->type == GRANT_EVENT_GRANTED || event->type == GRANT_EVENT_EXTENDED) {
+                assert_true(event->published <= event->until);
+                if (h->now > 0)
+                        assert_true(event->published <= h->now + h->ttl + h->ttl / 16);
+        }
+}
+
+typedef struct Fixture {
+        Policy policy;
+        GrantTable *table;
+        Heard heard;
+} Fixture;
+
+static void renew(Fixture *f) {
+        grant_table_free(f->table);
+        assert_ok(grant_table_new(&f->policy, hear, &f->heard, &f->table));
+}
+
+static int begin(void **state) {
+        Fixture *f = calloc(1, sizeof(Fixture));
+
+        if (!f || policy_init(&f->policy) < 0)
+                return -1;
+        f->policy.ttl = TTL;
+        renew(f);
+        *state = f;
+        return 0;
+}
+
+static int end(void **state) {
+        Fixture *f = *state;
+
+        grant_table_free(f->table);
+        policy_done(&f->policy);
+        free(f);
+        return 0;
+}
+
+#define with_table(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+static IpNetwork net(const char *text) {
+        IpNetwork n;
+
+        assert_ok(ip_network_parse(span_from_string(text), &n));
+        return n;
+}
+
+static int login_at(Fixture *f, const char *address, const char *user, uint64_t at, uint64_t now) {
+        Login login = test_login(address, user, AT(at));
+
+        f->heard.now = now;
+        f->heard.ttl = f->policy.ttl;
+        return grant_table_login(f->table, &login, now);
+}
+
+static bool has(Fixture *f, const char *network, GrantView *ret) {
+        GrantView view;
+        IpNetwork n = net(network);
+
+        return grant_table_find(f->table, &n, ret ? ret : &view);
+}
+
+static void expire(Fixture *f, uint64_t now) {
+        f->heard.now = now;
+        f->heard.ttl = f->policy.ttl;
+        grant_table_expire(f->table, now);
+        assert_true(grant_table_next_due(f->table) > now);
+}
+
+static int take(Fixture *f, const char *network, uint64_t now) {
+        IpNetwork n = net(network);
+
+        return grant_table_revoke(f->table, &n, AT(now));
+}
+
+static int add(Fixture *f, const char *network, uint64_t ttl, uint64_t now, uint64_t *ret_until) {
+        IpNetwork n = net(network);
+        const char *reason;
+        uint64_t until;
+
+        f->heard.now = now;
+        f->heard.ttl = f->policy.ttl;
+        return grant_table_add(f->table, &n, ttl, SPAN_LITERAL("root"), AT(now), ret_until ? ret_until : &until, &reason);
+}
+
+static void reload(Fixture *f, uint64_t now) {
+        ByteWriter grants = BYTE_WRITER_INIT, revocations = BYTE_WRITER_INIT;
+
+        grant_table_encode(f->table, &grants);
+        grant_table_encode_revocations(f->table, &revocations);
+        assert_false(grants.failed || revocations.failed);
+        renew(f);
+        assert_true(grant_table_decode_revocations(f->table, span_make(revocations.data, revocations.size)));
+        assert_true(grant_table_decode(f->table, span_make(grants.data, grants.size), AT(now)));
+        byte_writer_done(&grants);
+        byte_writer_done(&revocations);
+}
+
+/* ---- time ---- */
+
+static void test_life(void **state) {
+        Fixture *f = *state;
+        GrantView view;
+
+        assert_int_equal(grant_table_next_due(f->table), UINT64_MAX);
+        assert_int_equal(login_at(f, "192.0.2.7", "Alice", T0, T0), GRANT_NEW);
+        assert_int_equal(f->heard.n[GRANT_EVENT_GRANTED], 1);
+        assert_string_equal(f->heard.network, "192.0.2.7");
+        assert_string_equal(f->heard.user, "Alice");
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + TTL);
+        assert_int_equal(view.published, T0 + TTL);
+        assert_int_equal(view.since, T0);
+        assert_int_equal(view.last, T0);
+        assert_string_equal(view.service, "imap");
+        assert_string_equal(view.pattern, "dovecot");
+        assert_string_equal(view.source, "journal");
+        assert_false(view.manual);
+        assert_int_equal(grant_table_next_due(f->table), T0 + TTL);
+        expire(f, T0 + TTL - 1);
+        assert_int_equal(grant_table_count(f->table), 1);
+        expire(f, T0 + TTL);
+        assert_int_equal(grant_table_count(f->table), 0);
+        assert_int_equal(f->heard.n[GRANT_EVENT_EXPIRED], 1);
+        assert_string_equal(f->heard.user, "Alice");
+}
+
+static void test_stale(void **state) {
+        Fixture *f = *state;
+
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0 - TTL, T0), GRANT_STALE);
+        assert_int_equal(login_at(f, "192.0.2.7", "a", 0, T0), GRANT_STALE);
+        assert_int_equal(grant_table_count(f->table), 0);
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0 - TTL + 1, T0), GRANT_NEW);
+        assert_int_equal(f->heard.last.until, T0 + 1);
+        /* an older line, read later, takes nothing away */
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0, T0), GRANT_EXTENDED);
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0 - 500, T0), GRANT_EXTENDED);
+        assert_int_equal(f->heard.last.until, T0 + TTL);
+}
+
+/* A client that polls each minute costs nothing, and the world never thinks that it is over. */
+static void test_extension(void **state) {
+        Fixture *f = *state;
+        GrantView view;
+
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0 + GRACE, T0 + GRACE), GRANT_EXTENDED);
+        assert_int_equal(f->heard.n[GRANT_EVENT_EXTENDED], 0);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + GRACE + TTL);
+        assert_int_equal(view.published, T0 + TTL);
+        /* due before the published end, since the real one is later */
+        assert_int_equal(grant_table_next_due(f->table), T0 + TTL - TTL / 32);
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0 + GRACE + 1, T0 + GRACE + 1), GRANT_EXTENDED);
+        assert_int_equal(f->heard.n[GRANT_EVENT_EXTENDED], 1);
+        assert_int_equal(f->heard.last.published, T0 + GRACE + 1 + TTL);
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0 + GRACE + 50, T0 + GRACE + 50), GRANT_EXTENDED);
+        assert_int_equal(f->heard.n[GRANT_EVENT_EXTENDED], 1);
+        expire(f, T0 + GRACE + 1 + TTL - TTL / 32);
+        assert_int_equal(f->heard.n[GRANT_EVENT_EXTENDED], 2);
+        assert_int_equal(f->heard.last.published, T0 + GRACE + 50 + TTL);
+        expire(f, T0 + GRACE + 50 + TTL);
+        assert_int_equal(f->heard.n[GRANT_EVENT_EXPIRED], 1);
+}
+
+static void test_manual(void **state) {
+        Fixture *f = *state;
+        uint64_t until, now = T0;
+        IpNetwork inside = net("203.0.113.9");
+        GrantView view;
+
+        assert_ok(add(f, "203.0.113.0/24", 10 * TTL, T0, &until));
+        assert_int_equal(until, T0 + 10 * TTL);
+        assert_int_equal(f->heard.last.published, T0 + TTL + GRACE);
+        assert_true(grant_table_is_covered(f->table, &inside));
+        /* never published far ahead, and never thought to be over before it is */
+        while (grant_table_count(f->table) > 0) {
+                assert_true(has(f, "203.0.113.0/24", &view));
+                assert_true(view.published > now && view.published <= now + TTL + GRACE);
+                now = grant_table_next_due(f->table);
+                assert_true(now <= view.published);
+                expire(f, now);
+        }
+        assert_int_equal(now, T0 + 10 * TTL);
+        assert_false(grant_table_is_covered(f->table, &inside));
+        assert_ok(add(f, "203.0.113.9", 0, T0, &until));
+        assert_int_equal(until, T0 + TTL);
+        assert_ok(add(f, "203.0.113.9", UINT64_MAX, T0, &until));
+        assert_int_equal(until, T0 + (UINT64_C(1) << 31));
+        /* a login of its client leaves it what it is */
+        assert_int_equal(login_at(f, "203.0.113.9", "a", T0, T0), GRANT_EXTENDED);
+        assert_true(has(f, "203.0.113.9", &view));
+        assert_true(view.manual);
+        assert_string_equal(view.pattern, "manual");
+        assert_int_equal(add(f, "10.0.0.0/7", 0, T0, NULL), -EPERM);
+        assert_int_equal(add(f, "2001:db8::/31", 0, T0, NULL), -EPERM);
+        assert_int_equal(add(f, "127.0.0.1", 0, T0, NULL), -EPERM);
+        assert_ok(add(f, "10.0.0.0/8", 0, T0, NULL));
+}
+
+/* ---- limits ---- */
+
+static void test_max_grants(void **state) {
+        Fixture *f = *state;
+
+        f->policy.max_grants = 2;
+        assert_int_equal(login_at(f, "192.0.2.1", "a", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.2", "b", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.3", "c", T0, T0), GRANT_REFUSED);
+        assert_non_null(strstr(f->heard.reason, "MaxGrants="));
+        assert_int_equal(add(f, "192.0.2.3", 0, T0, NULL), -EPERM);
+        assert_int_equal(login_at(f, "192.0.2.1", "c", T0 + 10, T0 + 10), GRANT_EXTENDED);
+        expire(f, T0 + TTL);
+        assert_int_equal(login_at(f, "192.0.2.3", "c", T0 + TTL, T0 + TTL), GRANT_NEW);
+}
+
+static void test_addresses_per_user(void **state) {
+        Fixture *f = *state;
+        char text[32];
+
+        f->policy.max_addresses_per_user = 3;
+        assert_ok(string_list_add(&f->policy.shared_users, SPAN_LITERAL("scan*")));
+        assert_int_equal(login_at(f, "192.0.2.1", "alice", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.2", "Alice", T0 + 1, T0 + 1), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.3", "ALICE", T0 + 2, T0 + 2), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.4", "alice", T0 + 3, T0 + 3), GRANT_REFUSED);
+        assert_non_null(strstr(f->heard.reason, "MaxAddressesPerUser="));
+        assert_false(has(f, "192.0.2.4", NULL));
+        /* also at a grant that somebody else has: it is not extended */
+        assert_int_equal(login_at(f, "192.0.2.4", "bob", T0 + 4, T0 + 4), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.4", "alice", T0 + 100, T0 + 100), GRANT_REFUSED);
+        assert_true(has(f, "192.0.2.4", &(GrantView){0}));
+        /* known addresses go on */
+        assert_int_equal(login_at(f, "192.0.2.3", "alice", T0 + 5, T0 + 5), GRANT_EXTENDED);
+        /* no name, shared names: not counted */
+        for (int i = 10; i < 30; i++) {
+                (void) snprintf(text, sizeof(text), "192.0.2.%d", i);
+                assert_int_equal(login_at(f, text, "", T0, T0), GRANT_NEW);
+                (void) snprintf(text, sizeof(text), "198.51.100.%d", i);
+                assert_int_equal(login_at(f, text, "Scanner", T0, T0), GRANT_NEW);
+        }
+        /* others keep her grants alive; her own leases there are stale and count no more */
+        assert_int_equal(login_at(f, "192.0.2.1", "bob", T0 + TTL, T0 + TTL), GRANT_EXTENDED);
+        assert_int_equal(login_at(f, "192.0.2.2", "bob", T0 + TTL, T0 + TTL), GRANT_EXTENDED);
+        expire(f, T0 + TTL + 3);
+        assert_int_equal(login_at(f, "192.0.2.5", "alice", T0 + TTL + 3, T0 + TTL + 3), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.6", "alice", T0 + TTL + 3, T0 + TTL + 3), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.7", "alice", T0 + TTL + 3, T0 + TTL + 3), GRANT_REFUSED);
+}
+
+static void test_users_per_address(void **state) {
+        Fixture *f = *state;
+        IpNetwork many = net("198.51.100.0/24");
+        char user[32];
+
+        f->policy.max_users_per_address = 60;
+        assert_ok(network_set_add(&f->policy.many_users, &many));
+        for (int i = 0; i < 59; i++) {
+                (void) snprintf(user, sizeof(user), "u%d", i);
+                assert_true(login_at(f, "192.0.2.7", user, T0, T0) <= GRANT_EXTENDED);
+                assert_int_equal(f->heard.n[GRANT_EVENT_CROWDED], i >= 49);
+        }
+        /* the same users again are no news */
+        assert_int_equal(login_at(f, "192.0.2.7", "u3", T0 + 1, T0 + 1), GRANT_EXTENDED);
+        assert_int_equal(f->heard.n[GRANT_EVENT_CROWDED], 1);
+        assert_int_equal(login_at(f, "192.0.2.7", "one-more", T0 + 5, T0 + 5), GRANT_REFUSED);
+        assert_int_equal(f->heard.n[GRANT_EVENT_REVOKED], 1);
+        assert_false(has(f, "192.0.2.7", NULL));
+        /* barred for a day, whoever logs in, and over a restart */
+        assert_int_equal(login_at(f, "192.0.2.7", "u3", T0 + 3600, T0 + 3600), GRANT_REFUSED);
+        assert_non_null(strstr(f->heard.reason, "barred"));
+        reload(f, T0 + 3600);
+        expire(f, T0 + 3600);
+        assert_int_equal(login_at(f, "192.0.2.7", "u3", T0 + 3600, T0 + 3600), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "192.0.2.7", "u3", T0 + 86404, T0 + 86404), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "192.0.2.7", "u3", T0 + 86405, T0 + 86405), GRANT_NEW);
+        for (int i = 0; i < 100; i++) {
+                (void) snprintf(user, sizeof(user), "u%d", i);
+                assert_true(login_at(f, "198.51.100.1", user, T0, T0) <= GRANT_EXTENDED);
+        }
+}
+
+/* Users who were there long ago do not add up to a crowd. */
+static void test_users_come_and_go(void **state) {
+        Fixture *f = *state;
+        char user[32];
+
+        f->policy.max_users_per_address = 5;
+        for (unsigned i = 0; i < 100; i++) {
+                (void) snprintf(user, sizeof(user), "u%u", i);
+                assert_true(login_at(f, "192.0.2.7", user, T0 + i * (TTL / 3), T0 + i * (TTL / 3)) <= GRANT_EXTENDED);
+        }
+        assert_int_equal(f->heard.n[GRANT_EVENT_REVOKED], 0);
+}
+
+/* A number of users that stays at the mark is told of when it is reached, not at each login. */
+static void test_crowd_is_told_once(void **state) {
+        Fixture *f = *state;
+        char user[32];
+
+        for (int i = 0; i < 50; i++) {
+                (void) snprintf(user, sizeof(user), "u%d", i);
+                assert_true(login_at(f, "192.0.2.7", user, T0, T0) <= GRANT_EXTENDED);
+        }
+        for (unsigned i = 1; i < 20; i++)
+                assert_int_equal(login_at(f, "192.0.2.7", "u7", T0 + i, T0 + i), GRANT_EXTENDED);
+        assert_int_equal(f->heard.n[GRANT_EVENT_CROWDED], 1);
+}
+
+/* ---- where ---- */
+
+static void check_refused(Fixture *f, const char *address, const char *reason) {
+        unsigned before = f->heard.n[GRANT_EVENT_REFUSED];
+
+        assert_int_equal(login_at(f, address, "a", T0, T0), GRANT_REFUSED);
+        assert_int_equal(f->heard.n[GRANT_EVENT_REFUSED], before + 1);
+        assert_non_null(strstr(f->heard.reason, reason));
+}
+
+static void test_places(void **state) {
+        static const char *const never[] = {"127.0.0.1", "127.255.255.255", "0.0.0.0", "0.1.2.3", "169.254.3.4", "224.0.0.1",
+                "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "febf::1", "ff02::1",
+                "::ffff:127.0.0.1", "::ffff:7f00:1"};
+        static const char *const private[] = {"10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1",
+                "100.127.255.255", "fd00::1", "fc00::1", "::ffff:10.1.2.3"};
+        static const char *const public[] = {"9.255.255.255", "11.0.0.0", "172.15.255.255", "172.32.0.0", "192.167.255.255",
+                "192.169.0.0", "100.63.255.255", "100.128.0.0", "fbff::1", "fec0::1", "126.255.255.255", "128.0.0.0",
+                "2001:db8::1", "::ffff:192.0.2.1"};
+        Fixture *f = *state;
+        IpNetwork n;
+
+        for (size_t i = 0; i < ELEMENTSOF(never); i++)
+                check_refused(f, never[i], "never granted");
+        for (size_t i = 0; i < ELEMENTSOF(private); i++)
+                check_refused(f, private[i], "Private=");
+        for (size_t i = 0; i < ELEMENTSOF(public); i++)
+                assert_int_equal(login_at(f, public[i], "a", T0, T0), i < 16 ? GRANT_NEW : GRANT_EXTENDED);
+        assert_int_equal(grant_table_count(f->table), ELEMENTSOF(public));
+        n = net("198.51.100.7");
+        assert_ok(network_set_add(&f->policy.host, &n));
+        check_refused(f, "198.51.100.7", "this host");
+        n = net("203.0.113.0/24");
+        assert_ok(network_set_add(&f->policy.never, &n));
+        check_refused(f, "203.0.113.77", "never granted");
+        /* an exception must be longer than what it is an exception from */
+        assert_ok(network_set_add(&f->policy.always, &n));
+        check_refused(f, "203.0.113.77", "never granted");
+        n = net("203.0.113.64/26");
+        assert_ok(network_set_add(&f->policy.always, &n));
+        assert_int_equal(login_at(f, "203.0.113.77", "a", T0, T0), GRANT_NEW);
+        check_refused(f, "203.0.113.128", "never granted");
+        f->policy.private_mode = POLICY_PRIVATE_NETWORKS;
+        n = net("10.1.0.0/16");
+        assert_ok(network_set_add(&f->policy.private_networks, &n));
+        assert_int_equal(login_at(f, "10.1.2.3", "a", T0, T0), GRANT_NEW);
+        check_refused(f, "10.2.2.3", "Private=");
+        f->policy.private_mode = POLICY_PRIVATE_YES;
+        assert_int_equal(login_at(f, "10.2.2.3", "a", T0, T0), GRANT_REFUSED); /* the 17th address of this user */
+        assert_int_equal(login_at(f, "10.2.2.3", "b", T0, T0), GRANT_NEW);
+        check_refused(f, "127.0.0.1", "never granted");
+}
+
+static void test_ipv6_prefix(void **state) {
+        Fixture *f = *state;
+        IpNetwork n = net("2001:db8:1::/64");
+
+        assert_int_equal(login_at(f, "2001:db8::1:2", "a", T0, T0), GRANT_NEW);
+        assert_string_equal(f->heard.network, "2001:db8::/64");
+        assert_int_equal(login_at(f, "2001:db8::ffff:1", "b", T0 + 1, T0 + 1), GRANT_EXTENDED);
+        assert_int_equal(login_at(f, "2001:db8:0:1::1", "a", T0, T0), GRANT_NEW);
+        /* neighbours in a network of the host's own are hosts */
+        assert_ok(network_set_add(&f->policy.host_networks, &n));
+        assert_int_equal(login_at(f, "2001:db8:1::7", "a", T0, T0), GRANT_NEW);
+        assert_string_equal(f->heard.network, "2001:db8:1::7");
+        f->policy.ipv6_prefix = 48;
+        assert_int_equal(login_at(f, "2001:db8:2:3::1", "a", T0, T0), GRANT_NEW);
+        assert_string_equal(f->heard.network, "2001:db8:2::/48");
+}
+
+static void test_user_lists(void **state) {
+        Fixture *f = *state;
+
+        assert_ok(string_list_add(&f->policy.users, SPAN_LITERAL("*@example.org")));
+        assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("Root@*")));
+        assert_int_equal(login_at(f, "192.0.2.1", "alice@EXAMPLE.org", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.2", "alice@example.com", T0, T0), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "192.0.2.3", "root@example.org", T0, T0), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "192.0.2.4", "", T0, T0), GRANT_REFUSED);
+        /* and they come back after a restart */
+        reload(f, T0 + 1);
+        assert_true(has(f, "192.0.2.1", NULL));
+}
+
+/* ---- revoking ---- */
+
+static void test_revoke_host(void **state) {
+        Fixture *f = *state;
+
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0, T0), GRANT_NEW);
+        assert_int_equal(take(f, "192.0.2.7", T0 + 10), 1);
+        assert_int_equal(f->heard.n[GRANT_EVENT_REVOKED], 1);
+        assert_int_equal(grant_table_count(f->table), 0);
+        /* reading the log again, from any place, as often as one likes */
+        for (unsigned i = 0; i <= 10; i++)
+                assert_int_equal(login_at(f, "192.0.2.7", "a", T0 + i, T0 + 20 + i), GRANT_REFUSED);
+        reload(f, T0 + 30);
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0 + 10, T0 + 40), GRANT_REFUSED);
+        expire(f, T0 + 10 + TTL - 1);
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0 + 10, T0 + 10 + TTL - 1), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0 + 11, T0 + 40), GRANT_NEW);
+        /* told although there is no grant: it may lie in something wider */
+        assert_int_equal(take(f, "192.0.2.99", T0), 0);
+        assert_int_equal(f->heard.n[GRANT_EVENT_REVOKED], 2);
+        assert_string_equal(f->heard.network, "192.0.2.99");
+}
+
+static void test_revoke_network(void **state) {
+        Fixture *f = *state;
+
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.8", "b", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.3.7", "c", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "2001:db8::1", "d", T0, T0), GRANT_NEW);
+        assert_ok(add(f, "192.0.2.0/25", 0, T0, NULL));
+        assert_int_equal(take(f, "192.0.2.0/24", T0 + 10), 3);
+        assert_true(has(f, "192.0.3.7", NULL));
+        assert_int_equal(login_at(f, "192.0.2.200", "e", T0 + 10, T0 + 20), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "192.0.2.200", "e", T0 + 11, T0 + 20), GRANT_NEW);
+        /* a whole family */
+        assert_int_equal(take(f, "::/0", T0 + 20), 1);
+        assert_true(has(f, "192.0.3.7", NULL));
+        assert_int_equal(login_at(f, "2001:db8::1", "d", T0, T0 + 20), GRANT_REFUSED);
+        assert_int_equal(take(f, "0.0.0.0/0", T0 + 20), 2);
+        assert_int_equal(login_at(f, "192.0.3.7", "c", T0, T0 + 20), GRANT_REFUSED);
+        assert_int_equal(grant_table_count(f->table), 0);
+}
+
+/* The address, or any part, of an IPv6 client stands for its prefix; nothing that lies inside stays open. */
+static void test_revoke_ipv6(void **state) {
+        static const char *const parts[] = {"2001:db8::1", "2001:db8::77", "2001:db8::/80", "2001:db8::/64", "2001:db8::/32"};
+        Fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
+                renew(f);
+                assert_int_equal(login_at(f, "2001:db8::1", "a", T0, T0), GRANT_NEW);
+                assert_ok(add(f, "2001:db8::5", 0, T0, NULL));
+                assert_int_equal(take(f, parts[i], T0 + 1), 2);
+                assert_int_equal(grant_table_count(f->table), 0);
+                assert_int_equal(login_at(f, "2001:db8::9", "a", T0, T0 + 2), GRANT_REFUSED);
+        }
+}
+
+static void test_revoke_user(void **state) {
+        Fixture *f = *state;
+
+        assert_ok(string_list_add(&f->policy.shared_users, SPAN_LITERAL("shared")));
+        assert_int_equal(login_at(f, "192.0.2.1", "alice", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.2", "alice", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.2", "bob", T0, T0), GRANT_EXTENDED); /* he was the last */
+        assert_int_equal(login_at(f, "192.0.2.3", "bob", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.4", "shared", T0, T0), GRANT_NEW);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("ALICE"), false, AT(T0 + 5)), 2);
+        assert_false(has(f, "192.0.2.1", NULL) || has(f, "192.0.2.2", NULL));
+        assert_int_equal(login_at(f, "192.0.2.9", "alice", T0 + 5, T0 + 6), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "192.0.2.2", "bob", T0, T0 + 6), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "192.0.2.9", "alice", T0 + 6, T0 + 6), GRANT_NEW);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("shared"), false, AT(T0 + 7)), 1);
+        /* blocked: until unblocked, over a restart */
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), true, AT(T0 + 10)), 1);
+        reload(f, T0 + 10);
+        expire(f, T0 + 10 * 86400);
+        assert_int_equal(login_at(f, "192.0.2.3", "Bob", T0 + 10 * 86400, T0 + 10 * 86400), GRANT_REFUSED);
+        assert_false(grant_table_unblock(f->table, SPAN_LITERAL("carol")));
+        assert_true(grant_table_unblock(f->table, SPAN_LITERAL("BOB")));
+        assert_false(grant_table_unblock(f->table, SPAN_LITERAL("bob")));
+        assert_int_equal(login_at(f, "192.0.2.3", "Bob", T0 + 10 * 86400, T0 + 10 * 86400), GRANT_NEW);
+        assert_true(grant_table_revoke_user(f->table, SPAN_NONE, false, AT(T0)) < 0);
+}
+
+static void test_revoke_all(void **state) {
+        Fixture *f = *state;
+
+        assert_int_equal(login_at(f, "192.0.2.1", "a", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "2001:db8::1", "b", T0, T0), GRANT_NEW);
+        assert_ok(add(f, "203.0.113.0/24", 0, T0, NULL));
+        assert_int_equal(grant_table_revoke_all(f->table, AT(T0 + 5)), 3);
+        assert_int_equal(f->heard.n[GRANT_EVENT_REVOKED], 3);
+        reload(f, T0 + 6);
+        assert_int_equal(login_at(f, "192.0.2.1", "a", T0 + 5, T0 + 6), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "198.51.100.1", "z", T0 + 5, T0 + 6), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "192.0.2.1", "a", T0 + 6, T0 + 6), GRANT_NEW);
+}
+
+typedef struct Records {
+        unsigned allow, never;
+        char last_never[IP_TEXT_BYTES];
+} Records;
+
+static int on_record(void *userdata, const RelayEntry *entry) {
+        Records *r = userdata;
+
+        assert_true(entry->verdict == RELAY_ALLOW || entry->verdict == RELAY_NEVER);
+        if (entry->verdict == RELAY_NEVER)
+                (void) ip_network_format(r->last_never, &entry->network);
+        *(entry->verdict == RELAY_ALLOW ? &r->allow : &r->never) += 1;
+        return 0;
+}
+
+/* Inside something wider a revoked host must be told of as one, for as long as that lasts. */
+static void test_revoke_inside_wider(void **state) {
+        Fixture *f = *state;
+        Records records = {0};
+
+        assert_ok(add(f, "203.0.113.0/24", 100 * 86400, T0, NULL));
+        assert_int_equal(take(f, "203.0.113.9", T0 + 1), 0);
+        assert_int_equal(take(f, "198.51.100.9", T0 + 1), 0);
+        assert_ok(grant_table_each_record(f->table, T0 + 2, on_record, &records));
+        assert_int_equal(records.allow, 1);
+        assert_int_equal(records.never, 1);
+        assert_string_equal(records.last_never, "203.0.113.9");
+        expire(f, T0 + 20 * 86400);
+        assert_int_equal(grant_table_count_revocations(f->table), 1);
+        records = (Records){0};
+        assert_ok(grant_table_each_record(f->table, T0 + 20 * 86400, on_record, &records));
+        assert_int_equal(records.never, 1);
+        expire(f, T0 + 101 * 86400);
+        assert_int_equal(grant_table_count_revocations(f->table), 0);
+}
+
+/* ---- sessions ---- */
+
+static int login_with(Fixture *f, const char *address, const char *key, uint64_t at, uint64_t now) {
+        Login login = test_login(address, "a", AT(at));
+
+        login.key = span_from_string(key);
+        f->heard.now = now;
+        f->heard.ttl = f->policy.ttl;
+        return grant_table_login(f->table, &login, now);
+}
+
+static void logout(Fixture *f, const char *key, uint64_t at, uint64_t now) {
+        Login login = test_login("192.0.2.7", "a", AT(at));
+
+        login.verdict = MATCH_LOGOUT;
+        login.key = span_from_string(key);
+        f->heard.now = now;
+        grant_table_logout(f->table, &login, now);
+}
+
+static void test_sessions(void **state) {
+        Fixture *f = *state;
+        uint64_t now = T0, end = T0 + 20 * TTL;
+        GrantView view;
+
+        f->policy.max_session = 20 * TTL;
+        assert_int_equal(login_with(f, "192.0.2.7", "k1", T0, T0), GRANT_NEW);
+        assert_int_equal(f->heard.last.published, T0 + TTL + GRACE);
+        /* kept, told of in time, at most MaxSession= */
+        while (has(f, "192.0.2.7", &view)) {
+                assert_true(view.published > now && view.published <= now + TTL + GRACE);
+                now = grant_table_next_due(f->table);
+                expire(f, now);
+        }
+        assert_int_equal(now, end);
+        /* TTL= counts from the last logout */
+        assert_int_equal(login_with(f, "192.0.2.7", "k1", T0, T0), GRANT_NEW);
+        assert_int_equal(login_with(f, "192.0.2.7", "k2", T0 + 10, T0 + 10), GRANT_EXTENDED);
+        expire(f, T0 + 3 * TTL);
+        logout(f, "k1", T0 + 3 * TTL, T0 + 3 * TTL);
+        logout(f, "nobody's", T0 + 3 * TTL, T0 + 3 * TTL);
+        expire(f, T0 + 5 * TTL);
+        assert_true(has(f, "192.0.2.7", NULL));
+        reload(f, T0 + 5 * TTL);
+        logout(f, "k2", T0 + 5 * TTL, T0 + 5 * TTL);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + 6 * TTL);
+        expire(f, T0 + 6 * TTL);
+        assert_int_equal(grant_table_count(f->table), 0);
+        /* a logout makes no grant */
+        logout(f, "k2", T0 + 6 * TTL, T0 + 6 * TTL);
+        assert_int_equal(grant_table_count(f->table), 0);
+}
+
+/* A session that was revoked stays closed, even when its address has logged in again since. */
+static void test_revoked_session(void **state) {
+        Fixture *f = *state;
+        GrantView view;
+
+        f->policy.max_session = 20 * TTL;
+        assert_int_equal(login_with(f, "192.0.2.7", "k1", T0, T0), GRANT_NEW);
+        assert_int_equal(take(f, "192.0.2.7", T0 + 10), 1);
+        assert_int_equal(login_with(f, "192.0.2.7", "", T0 + 20, T0 + 20), GRANT_NEW);
+        assert_int_equal(login_with(f, "192.0.2.7", "k1", T0, T0 + 30), GRANT_REFUSED);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + 20 + TTL);
+}
+
+/* ---- state ---- */
+
+static void test_round_trip(void **state) {
+        Fixture *f = *state;
+        GrantView before, after;
+
+        assert_int_equal(login_at(f, "192.0.2.7", "Alice@x", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "2001:db8::1", "", T0 + 1, T0 + 1), GRANT_NEW);
+        assert_ok(add(f, "203.0.113.0/24", 10 * TTL, T0, NULL));
+        assert_true(has(f, "192.0.2.7", &before));
+        reload(f, T0 + 2);
+        assert_int_equal(grant_table_count(f->table), 3);
+        assert_true(has(f, "192.0.2.7", &after));
+        assert_int_equal(after.until, before.until);
+        assert_int_equal(after.since, before.since);
+        assert_int_equal(after.last, before.last);
+        assert_true(span_equal_string(after.user, "Alice@x"));
+        assert_string_equal(after.service, "imap");
+        assert_true(has(f, "203.0.113.0/24", &after));
+        assert_true(after.manual);
+        assert_int_equal(after.until, T0 + 10 * TTL);
+        assert_true(after.published <= T0 + 2 + TTL + GRACE);
+        assert_true(grant_table_is_covered(f->table, &(IpNetwork){net("203.0.113.9").addr, 128}));
+        /* users are counted as before */
+        f->policy.max_addresses_per_user = 1;
+        assert_int_equal(login_at(f, "192.0.2.8", "alice@X", T0 + 3, T0 + 3), GRANT_REFUSED);
+        /* what is over does not come back, and what came back ends */
+        reload(f, T0 + TTL);
+        assert_int_equal(grant_table_count(f->table), 2);
+        expire(f, T0 + TTL + 1);
+        assert_int_equal(grant_table_count(f->table), 1);
+        expire(f, T0 + 10 * TTL);
+        assert_int_equal(grant_table_count(f->table), 0);
+}
+
+/* What the state says is judged by the policy and the revocations of today. */
+static void test_state_is_judged(void **state) {
+        Fixture *f = *state;
+        ByteWriter w = BYTE_WRITER_INIT;
+        IpNetwork never = net("192.0.2.1");
+
+        assert_int_equal(login_at(f, "192.0.2.1", "a", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.2", "denied", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.3", "c", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.4", "d", T0 + 9, T0 + 9), GRANT_NEW);
+        grant_table_encode(f->table, &w);
+        renew(f);
+        assert_ok(network_set_add(&f->policy.never, &never));
+        assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("denied")));
+        assert_int_equal(take(f, "192.0.2.3", T0 + 5), 0);
+        assert_int_equal(take(f, "192.0.2.4", T0 + 5), 0);
+        assert_true(grant_table_decode(f->table, span_make(w.data, w.size), AT(T0 + 10)));
+        assert_int_equal(grant_table_count(f->table), 1);
+        assert_true(has(f, "192.0.2.4", NULL));
+        byte_writer_done(&w);
+}
+
+/* A clock that was wrong when the state was written opens nothing for longer than TTL=. */
+static void test_state_from_the_future(void **state) {
+        Fixture *f = *state;
+        GrantView view;
+
+        assert_int_equal(login_at(f, "192.0.2.1", "a", T0 + 900000, T0 + 900000), GRANT_NEW);
+        reload(f, T0);
+        assert_true(has(f, "192.0.2.1", &view));
+        assert_true(view.until <= T0 + TTL && view.published <= T0 + TTL);
+}
+
+static void test_damaged_state(void **state) {
+        Fixture *f = *state;
+        ByteWriter w = BYTE_WRITER_INIT;
+        char *copy;
+
+        assert_int_equal(login_at(f, "192.0.2.1", "alice", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "2001:db8::1", "bob", T0, T0), GRANT_NEW);
+        grant_table_encode(f->table, &w);
+        copy = malloc(w.size);
+        assert_non_null(copy);
+        for (size_t n = 0; n < w.size; n++) {
+                memcpy(copy, w.data, n);
+                renew(f);
+                assert_false(grant_table_decode(f->table, span_make(copy, n), AT(T0)));
+        }
+        /* whatever a flipped bit makes of it: no grant where none may be */
+        for (size_t bit = 0; bit < w.size * 8; bit++) {
+                GrantView view;
+
+                memcpy(copy, w.data, w.size);
+                copy[bit / 8] ^= (char) (1 << bit % 8);
+                renew(f);
+                (void) grant_table_decode(f->table, span_make(copy, w.size), AT(T0));
+                expire(f, T0);
+                for (uint32_t i = 0; (i = grant_table_next(f->table, i, &view)) != UINT32_MAX; i++) {
+                        assert_true(view.until > T0);
+                        assert_true(view.published <= T0 + TTL + GRACE);
+                        if (!view.manual) {
+                                assert_true(view.until <= T0 + TTL);
+                                assert_true(view.network.length >= (ip_network_is_v4(&view.network) ? 128 : 64));
+                        }
+                        assert_null(policy_refuses_manual(&f->policy, &view.network));
+                }
+                expire(f, T0 + TTL);
+        }
+        free(copy);
+        byte_writer_done(&w);
+}
+
+static void test_restore(void **state) {
+        Fixture *f = *state;
+        RelayEntry entry = {.network = net("192.0.2.7"), .verdict = RELAY_ALLOW, .until = T0 + 500, .how = SPAN_LITERAL("dovecot")};
+        GrantView view;
+
+        grant_table_restore(f->table, &entry, T0);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + 500);
+        assert_int_equal(view.last, T0 + 500 - TTL);
+        assert_int_equal(f->heard.n[GRANT_EVENT_GRANTED], 0);
+        /* the state's grant, with a later login that only the file knows; never a shorter one */
+        entry.until = T0 + 700;
+        grant_table_restore(f->table, &entry, T0);
+        entry.until = T0 + 600;
+        grant_table_restore(f->table, &entry, T0);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + 700);
+        assert_int_equal(grant_table_next_due(f->table), T0 + 700);
+        /* nothing of these */
+        entry.network = net("192.0.2.8");
+        entry.until = 0;
+        grant_table_restore(f->table, &entry, T0);
+        entry.until = T0;
+        grant_table_restore(f->table, &entry, T0);
+        entry.until = T0 + 10;
+        entry.verdict = RELAY_NEVER;
+        grant_table_restore(f->table, &entry, T0);
+        entry.verdict = RELAY_ALLOW;
+        entry.network = net("127.0.0.1");
+        grant_table_restore(f->table, &entry, T0);
+        entry.network = net("192.0.2.0/24");
+        grant_table_restore(f->table, &entry, T0);
+        assert_int_equal(grant_table_count(f->table), 1);
+        /* revoked, and the crash came before the file was written again */
+        assert_int_equal(take(f, "192.0.2.9", T0), 0);
+        entry.network = net("192.0.2.9");
+        entry.until = T0 + TTL - 5;
+        grant_table_restore(f->table, &entry, T0);
+        assert_false(has(f, "192.0.2.9", NULL));
+}
+
+/* ---- another policy ---- */
+
+static void test_set_policy(void **state) {
+        Fixture *f = *state;
+        Policy policy;
+        IpNetwork n = net("192.0.2.1");
+        GrantView view;
+
+        assert_int_equal(login_at(f, "192.0.2.1", "a", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.2", "b", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.3", "c", T0 + 400, T0 + 400), GRANT_NEW);
+        assert_int_equal(login_at(f, "2001:db8::1", "d", T0 + 400, T0 + 400), GRANT_NEW);
+        assert_ok(add(f, "203.0.113.0/24", 10 * TTL, T0, NULL));
+        assert_ok(policy_init(&policy));
+        policy.ttl = 320;
+        assert_ok(network_set_add(&policy.never, &n));
+        f->heard.now = T0 + 410;
+        f->heard.ttl = policy.ttl;
+        grant_table_set_policy(f->table, &policy, T0 + 410);
+        assert_int_equal(f->heard.n[GRANT_EVENT_REVOKED], 1);
+        assert_int_equal(f->heard.n[GRANT_EVENT_EXPIRED], 1); /* b: T0 + 320 */
+        assert_true(has(f, "192.0.2.3", &view));
+        assert_int_equal(view.until, T0 + 400 + 320);
+        assert_true(has(f, "203.0.113.0/24", &view));
+        assert_int_equal(view.until, T0 + 10 * TTL);
+        assert_int_equal(view.published, T0 + 410 + 320 + 20);
+        assert_int_equal(grant_table_next_due(f->table), T0 + 720);
+        /* a shorter prefix than the policy's could hold a never-network that nobody publishes */
+        assert_true(has(f, "2001:db8::/64", NULL));
+        policy.ipv6_prefix = 128;
+        grant_table_set_policy(f->table, &policy, T0 + 411);
+        assert_false(has(f, "2001:db8::/64", NULL));
+        assert_int_equal(f->heard.n[GRANT_EVENT_REVOKED], 2);
+        grant_table_set_policy(f->table, &f->policy, T0 + 411);
+        policy_done(&policy);
+}
+
+/* ---- against a naive model ---- */
+
+#define HOSTS 200u
+
+typedef struct Model {
+        uint64_t until[HOSTS], revoked[HOSTS];
+} Model;
+
+static void compare(Fixture *f, const Model *m, uint64_t now) {
+        unsigned alive = 0;
+        uint64_t due = UINT64_MAX;
+
+        for (unsigned i = 0; i < HOSTS; i++) {
+                char text[32];
+                GrantView view;
+
+                (void) snprintf(text, sizeof(text), "192.0.2.%u", i);
+                assert_int_equal(has(f, text, &view), m->until[i] > now);
+                if (m->until[i] <= now)
+                        continue;
+                alive++;
+                assert_int_equal(view.until, m->until[i]);
+                assert_true(view.published > now && view.published <= view.until);
+                assert_true(view.published + GRACE >= view.until || view.published >= now + TTL);
+                due = MIN(due, view.published < view.until ? view.published - TTL / 32 : view.until);
+        }
+        assert_int_equal(grant_table_count(f->table), alive);
+        assert_int_equal(grant_table_next_due(f->table), due);
+}
+
+static void test_model(void **state) {
+        Fixture *f = *state;
+        Model m = {0};
+        uint64_t seed = 42, now = T0;
+        unsigned outcomes[4] = {0};
+
+        f->policy.max_addresses_per_user = HOSTS;
+        for (unsigned step = 0; step < 20000; step++) {
+                uint64_t r = next_random(&seed);
+                unsigned host = (unsigned) (r >> 8) % HOSTS;
+                char text[32], user[16];
+
+                (void) snprintf(text, sizeof(text), "192.0.2.%u", host);
+                (void) snprintf(user, sizeof(user), "u%u", (unsigned) (r >> 40) % 30);
+                if (r % 100 < 80) {
+                        uint64_t at = now - (r >> 20) % (TTL + TTL / 8);
+                        int outcome = login_at(f, text, user, at, now);
+                        bool stale = at + TTL <= now, refused = !stale && at <= m.revoked[host];
+
+                        assert_in_range(outcome, 0, 3);
+                        outcomes[outcome]++;
+                        if (stale)
+                                assert_int_equal(outcome, GRANT_STALE);
+                        else if (refused)
+                                assert_int_equal(outcome, GRANT_REFUSED);
+                        else {
+                                assert_int_equal(outcome, m.until[host] > now ? GRANT_EXTENDED : GRANT_NEW);
+                                m.until[host] = MAX(m.until[host], at + TTL);
+                        }
+                } else if (r % 100 < 84) {
+                        assert_int_equal(take(f, text, now), m.until[host] > now);
+                        m.until[host] = 0;
+                        m.revoked[host] = now;
+                } else {
+                        now += (r >> 30) % 60;
+                        expire(f, now);
+                }
+                for (unsigned i = 0; i < HOSTS; i++)
+                        m.until[i] = m.until[i] > now ? m.until[i] : 0;
+                if (step % 50 == 0)
+                        compare(f, &m, now);
+                if (step % 4001 == 4000)
+                        reload(f, now);
+        }
+        for (unsigned i = 0; i < ELEMENTSOF(outcomes); i++)
+                assert_true(outcomes[i] > 100);
+        compare(f, &m, now);
+}
+
+/* Everything ends in the order of its time, whatever the order in which it came. */
+static void test_due_order(void **state) {
+        Fixture *f = *state;
+        uint64_t seed = 7, last = 0;
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < 3000; i++) {
+                char text[32];
+
+                (void) snprintf(text, sizeof(text), "198.18.%u.%u", i / 256, i % 256);
+                assert_int_equal(login_at(f, text, "", T0 - next_random(&seed) % TTL + 0, T0), GRANT_NEW);
+        }
+        while (grant_table_count(f->table) > 0) {
+                uint64_t due = grant_table_next_due(f->table);
+
+                assert_true(due > last);
+                expire(f, due);
+                assert_int_equal(f->heard.last.until, due);
+                last = due;
+                n++;
+        }
+        assert_true(n > 500);
+        assert_int_equal(f->heard.n[GRANT_EVENT_EXPIRED], 3000);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                with_table(test_life),
+                with_table(test_stale),
+                with_table(test_extension),
+                with_table(test_manual),
+                with_table(test_max_grants),
+                with_table(test_addresses_per_user),
+                with_table(test_users_per_address),
+                with_table(test_users_come_and_go),
+                with_table(test_crowd_is_told_once),
+                with_table(test_places),
+                with_table(test_ipv6_prefix),
+                with_table(test_user_lists),
+                with_table(test_revoke_host),
+                with_table(test_revoke_network),
+                with_table(test_revoke_ipv6),
+                with_table(test_revoke_user),
+                with_table(test_revoke_all),
+                with_table(test_revoke_inside_wider),
+                with_table(test_sessions),
+                with_table(test_revoked_session),
+                with_table(test_round_trip),
+                with_table(test_state_is_judged),
+                with_table(test_state_from_the_future),
+                with_table(test_damaged_state),
+                with_table(test_restore),
+                with_table(test_set_policy),
+                with_table(test_model),
+                with_table(test_due_order),
+        };
+
+        return cmocka_run_group_tests_name("grant-table", tests, NULL, NULL);
+}
