@@ -31,7 +31,8 @@ static bool clock_time(Span *s, struct tm *tm) {
                digits(s, 2, &tm->tm_sec) && tm->tm_hour < 24 && tm->tm_min < 60 && tm->tm_sec < 61;
 }
 
-/* mktime(3) in the clock's zone. The process has one thread, so its TZ may be changed for the length of this. */
+/* mktime(3) in the clock's zone. The process has one thread, so its TZ may be changed for the length of
+ * this. */
 static usec_t local_time(const LogClock *clock, const struct tm *tm, int isdst) {
         _cleanup_free_ char *old = NULL;
         const char *tz = getenv("TZ");
@@ -68,7 +69,8 @@ static usec_t resolve(const LogClock *clock, const struct tm *tm) {
         if (summer == 0 || winter == 0) {
                 usec_t any = summer | winter;
 
-                /* an hour that the change of the clocks leaves out: no clock ever showed it, but a log may */
+                /* an hour that the change of the clocks leaves out: no clock ever showed it, but a log may
+                 */
                 return any ? any : local_time(clock, tm, -1);
         }
         first = MIN(summer, winter);
@@ -145,16 +147,18 @@ static int parse_iso(LogClock *clock, Span s, usec_t *ret) {
         int64_t offset = 0;
         bool has_zone;
 
-        if (!digits(&s, 4, &tm.tm_year) || !one_of(&s, "-/") || !digits(&s, 2, &tm.tm_mon) || !one_of(&s, "-/") ||
-            !digits(&s, 2, &tm.tm_mday) || !one_of(&s, "Tt ") || !clock_time(&s, &tm))
+        if (!digits(&s, 4, &tm.tm_year) || !one_of(&s, "-/") || !digits(&s, 2, &tm.tm_mon) ||
+                !one_of(&s, "-/") || !digits(&s, 2, &tm.tm_mday) || !one_of(&s, "Tt ") ||
+                !clock_time(&s, &tm))
                 return -EINVAL;
         if (tm.tm_year < 1970 || tm.tm_year > 9999 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
-            tm.tm_mday > 31)
+                tm.tm_mday > 31)
                 return -EINVAL;
         tm.tm_year -= 1900;
         tm.tm_mon--;
         if (one_of(&s, ".,"))
-                for (usec_t unit = USEC_PER_SEC / 10; s.size > 0 && s.data[0] >= '0' && s.data[0] <= '9'; unit /= 10) {
+                for (usec_t unit = USEC_PER_SEC / 10; s.size > 0 && s.data[0] >= '0' && s.data[0] <= '9';
+                        unit /= 10) {
                         fraction += (usec_t) (s.data[0] - '0') * unit;
                         s = span_skip(s, 1);
                 }
@@ -196,13 +200,42 @@ static int parse_tai64n(Span s, usec_t *ret) {
         return 0;
 }
 
+/* "Nov 21 01:02" of "Nov 21 01:02:03", "2026-11-21 01:02" of "2026-11-21 01:02:03"; 0 for any other form. */
+static size_t minute_of(Span stamp) {
+        size_t n = stamp.size == 15 ? 12 : stamp.size == 19 ? 16 : 0;
+
+        return n > 0 && stamp.data[n] == ':' ? n : 0;
+}
+
+static bool recall(const LogClock *clock, Span stamp, usec_t *ret) {
+        size_t n = minute_of(stamp);
+        uint64_t second;
+
+        if (n == 0 || n != clock->minute_size || memcmp(stamp.data, clock->minute, n) != 0 ||
+                parse_u64(span_skip(stamp, n + 1), 60, &second) < 0)
+                return false;
+        /* the same text an hour later is another minute, when the clocks are set back */
+        if (clock->latest > clock->minute_start + 2 * USEC_PER_MINUTE)
+                return false;
+        *ret = clock->minute_start + second * USEC_PER_SEC;
+        return true;
+}
+
+static void remember(LogClock *clock, Span stamp, usec_t t) {
+        clock->minute_size = minute_of(stamp);
+        memcpy(clock->minute, stamp.data, clock->minute_size);
+        clock->minute_start = t - t % USEC_PER_MINUTE;
+}
+
 int log_stamp_parse(LogClock *clock, Span stamp, usec_t now, usec_t *ret) {
         usec_t t;
         int r;
 
         if (stamp.size == 0)
                 return -EINVAL;
-        if (stamp.data[0] == '@')
+        if (recall(clock, stamp, &t))
+                r = 0;
+        else if (stamp.data[0] == '@')
                 r = parse_tai64n(stamp, &t);
         else if (stamp.data[0] >= '0' && stamp.data[0] <= '9')
                 r = parse_iso(clock, stamp, &t);
@@ -210,6 +243,7 @@ int log_stamp_parse(LogClock *clock, Span stamp, usec_t now, usec_t *ret) {
                 r = parse_rfc3164(clock, stamp, now, &t);
         if (r < 0)
                 return r;
+        remember(clock, stamp, t);
         t = MIN(t, now);
         clock->latest = MAX(clock->latest, t);
         *ret = t;
