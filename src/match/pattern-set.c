@@ -217,6 +217,10 @@ int pattern_set_identifiers(const PatternSet *s, StringList *ret) {
         return 0;
 }
 
+bool pattern_set_knows(const PatternSet *s, Span identifier) {
+        return hash_index_find(&s->by_identifier, identifier, reference_equal, s->references) != HASH_INDEX_NONE;
+}
+
 static int selection_add(PatternSelection *s, Pattern *p) {
         Pattern **more = realloc(s->patterns, (s->n + 1) * sizeof(Pattern *));
 
@@ -344,6 +348,15 @@ static bool has_control_byte(Span s) {
         return false;
 }
 
+/* rsyslog writes a control byte as '#' and three octal digits; the journal would have had the byte. */
+static bool has_escaped_control_byte(Span s) {
+        for (size_t i = 0; i + 3 < s.size; i++)
+                if (s.data[i] == '#' && s.data[i + 1] == '0' && s.data[i + 2] >= '0' && s.data[i + 2] <= '3' &&
+                    s.data[i + 3] >= '0' && s.data[i + 3] <= '7')
+                        return true;
+        return false;
+}
+
 static void refuse(Login *login, MatchVerdict verdict, const char *reason) {
         login->verdict = verdict;
         login->reason = reason;
@@ -446,13 +459,14 @@ static void judge(Judging *j, Pattern *p, Login *login) {
         RegexMatch match;
 
         *login = (Login){.verdict = MATCH_NONE, .pattern = p->name, .source = record->source};
-        if (p->journal_only && !record->proven)
+        if (p->journal_only && !record->proven && !record->explained)
                 return;
         if (!has_hint(p, record->message))
                 return;
         if (j->torn)
                 return refuse(login, MATCH_TORN, "it may be the rest of a torn message");
-        if (record->cut || has_control_byte(record->message))
+        if (record->cut || has_control_byte(record->message) ||
+            (p->journal_only && record->explained && has_escaped_control_byte(record->message)))
                 return refuse_hint(j, p, login, record->cut ? "the line is too long" : "it has a control byte in it");
         for (size_t i = 0; i < p->n_rules; i++) {
                 int r = regex_match(p->rules[i].regex, record->message, &match);

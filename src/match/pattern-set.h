@@ -32,6 +32,9 @@ Pattern *const *pattern_set_patterns(const PatternSet *s, size_t *ret_n);
 /* Every value of Identifier=, once. The caller ends the list. Returns 0 or -ENOMEM. */
 int pattern_set_identifiers(const PatternSet *s, StringList *ret);
 
+/* True if a pattern has this Identifier=. */
+bool pattern_set_knows(const PatternSet *s, Span identifier);
+
 /* Some patterns of a set, for a source whose lines have no identifiers. */
 typedef struct PatternSelection {
         Pattern **patterns;

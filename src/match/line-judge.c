@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a line to a verdict without a daemon. It matches nothing itself: it finds out which patterns a source would
+ * have asked, lets pattern_set_match() ask them, and says what the daemon would need for it. */
+
+#include "match/line-judge.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "basic/log.h"
+
+/* A mail host logs under a few dozen identifiers. The cache is direct-mapped: a stranger's identifiers can make
+ * it useless and no more. */
+#define CACHE_SIZE 256
+#define CACHE_IDENTIFIER_BYTES 63
+/* A shorter one is part of too many words: "mydovecot" is likely a Dovecot, "mapd" is not an imapd. */
+#define SIMILAR_MIN_BYTES 6
+
+#define SOURCE_NAME "log"
+
+typedef struct CacheEntry {
+        char identifier[CACHE_IDENTIFIER_BYTES];
+        uint8_t size; /* 0: empty */
+        bool known;
+        PatternSelection similar; /* of an unknown one */
+} CacheEntry;
+
+struct LineJudge {
+        PatternSet *set;
+        StreamState *streams;
+        PatternSelection by_head[_LOG_HEAD_MAX];
+        /* of those that do not know syslog's head, which would otherwise come first */
+        PatternSelection without_syslog[_LOG_HEAD_MAX];
+        CacheEntry cache[CACHE_SIZE], uncached;
+        char service[64];
+        char reason[512];
+};
+
+static usec_t time_of_reading(const Record *record) {
+        return record->read_time;
+}
+
+static const RecordOps record_ops = {.time = time_of_reading};
+
+static int select_without_syslog(const PatternSelection *all, PatternSelection *ret) {
+        ret->patterns = calloc(all->n + 1, sizeof(Pattern *));
+        if (!ret->patterns)
+                return -ENOMEM;
+        for (size_t i = 0; i < all->n; i++)
+                if (!all->patterns[i]->heads[LOG_HEAD_SYSLOG])
+                        ret->patterns[ret->n++] = all->patterns[i];
+        return 0;
+}
+
+int line_judge_new(PatternSet *set, LineJudge **ret) {
+        _cleanup_(line_judge_freep) LineJudge *j = calloc(1, sizeof(LineJudge));
+        int r;
+
+        if (!j)
+                return -ENOMEM;
+        j->set = set;
+        r = stream_state_new(&j->streams);
+        for (LogHead h = 0; r >= 0 && h < _LOG_HEAD_MAX; h++) {
+                r = pattern_set_select_head(set, h, &j->by_head[h]);
+                if (r >= 0)
+                        r = select_without_syslog(&j->by_head[h], &j->without_syslog[h]);
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(j);
+        return 0;
+}
+
+LineJudge *line_judge_free(LineJudge *j) {
+        if (!j)
+                return NULL;
+        stream_state_free(j->streams);
+        for (LogHead h = 0; h < _LOG_HEAD_MAX; h++) {
+                pattern_selection_done(&j->by_head[h]);
+                pattern_selection_done(&j->without_syslog[h]);
+        }
+        for (size_t i = 0; i < CACHE_SIZE; i++)
+                pattern_selection_done(&j->cache[i].similar);
+        pattern_selection_done(&j->uncached.similar);
+        free(j);
+        return NULL;
+}
+
+int line_judge_reset(LineJudge *j) {
+        StreamState *streams;
+        int r = stream_state_new(&streams);
+
+        if (r < 0)
+                return r;
+        stream_state_free(j->streams);
+        j->streams = streams;
+        return 0;
+}
+
+static bool is_similar(const Pattern *p, Span identifier) {
+        for (size_t i = 0; i < p->identifiers.n; i++) {
+                Span known = span_from_string(p->identifiers.items[i]);
+
+                if (known.size >= SIMILAR_MIN_BYTES && span_contains(identifier, known))
+                        return true;
+        }
+        return false;
+}
+
+/* Finds out who may know this identifier. Without memory it is nobody. */
+static void look_up(const LineJudge *j, Span identifier, CacheEntry *e) {
+        const PatternSelection *all = &j->by_head[LOG_HEAD_SYSLOG];
+
+        pattern_selection_done(&e->similar);
+        e->known = pattern_set_knows(j->set, identifier);
+        if (e->known)
+                return;
+        e->similar.patterns = calloc(all->n + 1, sizeof(Pattern *));
+        for (size_t i = 0; e->similar.patterns && i < all->n; i++)
+                if (is_similar(all->patterns[i], identifier))
+                        e->similar.patterns[e->similar.n++] = all->patterns[i];
+}
+
+static const CacheEntry *find_identifier(LineJudge *j, Span identifier) {
+        const unsigned char *p = (const unsigned char *) identifier.data;
+        size_t n = identifier.size;
+        CacheEntry *e = &j->cache[(p[0] * 31u + p[n / 2] * 7u + p[n - 1] * 17u + n * 5u) % CACHE_SIZE];
+
+        if (n > CACHE_IDENTIFIER_BYTES) {
+                look_up(j, identifier, &j->uncached);
+                return &j->uncached;
+        }
+        if (!span_equal(span_make(e->identifier, e->size), identifier)) {
+                look_up(j, identifier, e);
+                memcpy(e->identifier, p, n);
+                e->size = (uint8_t) n;
+        }
+        return e;
+}
+
+static const Pattern *find_pattern(const LineJudge *j, const char *name) {
+        size_t n;
+        Pattern *const *patterns = pattern_set_patterns(j->set, &n);
+
+        for (size_t i = 0; name && i < n; i++)
+                if (patterns[i]->name == name)
+                        return patterns[i];
+        return NULL;
+}
+
+/* Appends to the reason, "; " between its parts. */
+static void _printf_(3, 4) add_reason(LineJudge *j, Login *login, const char *format, ...) {
+        char part[256];
+        va_list ap;
+
+        va_start(ap, format);
+        (void) vsnprintf(part, sizeof(part), format, ap);
+        va_end(ap);
+        if (login->reason && login->reason != j->reason)
+                (void) snprintf(j->reason, sizeof(j->reason), "%s; %s", login->reason, part);
+        else if (login->reason) {
+                size_t n = strlen(j->reason);
+
+                (void) snprintf(j->reason + n, sizeof(j->reason) - n, "; %s", part);
+        } else
+                (void) snprintf(j->reason, sizeof(j->reason), "%s", part);
+        login->reason = j->reason;
+}
+
+/* What the daemon would need to come to the same verdict. */
+static void add_needs(LineJudge *j, const Pattern *p, const LogLine *line, LogHead head, Login *login) {
+        char identifier[LOG_TEXT_BYTES];
+
+        if (head != LOG_HEAD_SYSLOG)
+                add_reason(j, login, "needs File=PATH %s", p->name);
+        else if (!find_identifier(j, line->identifier)->known)
+                add_reason(j, login, "needs Identifier=%s in %s.pattern.d/", log_text(identifier, line->identifier),
+                        p->name);
+        if (p->journal_only)
+                add_reason(j, login, "only from the journal");
+        if (p->opt_in)
+                add_reason(j, login, "only with Enable=%s", p->name);
+}
+
+/* Asks the set. With a selection the identifier does not count. */
+static void ask(LineJudge *j, const LogLine *line, bool cut, usec_t now, const PatternSelection *selection, Login *ret) {
+        Record record = {
+                .ops = &record_ops, .source = SOURCE_NAME, .read_time = now, .host = line->host,
+                .identifier = selection ? SPAN_NONE : line->identifier, .pid = line->pid, .message = line->message,
+                .raw_size = line->message.size, .cut = cut, .explained = true,
+        };
+
+        pattern_set_match(j->set, j->streams, &record, selection, ret);
+        /* a second question would overwrite what the first one's answer borrows */
+        if (ret->service.size > 0) {
+                ret->service.size = MIN(ret->service.size, sizeof(j->service));
+                memcpy(j->service, ret->service.data, ret->service.size);
+                ret->service.data = j->service;
+        }
+}
+
+static bool judge_syslog(LineJudge *j, Span line, bool cut, usec_t now, LogLine *parsed, Login *ret) {
+        const CacheEntry *e;
+
+        if (!log_line_parse(line, LOG_HEAD_SYSLOG, parsed))
+                return false;
+        e = find_identifier(j, parsed->identifier);
+        if (e->known)
+                ask(j, parsed, cut, now, NULL, ret);
+        else if (e->similar.n > 0)
+                ask(j, parsed, cut, now, &e->similar, ret);
+        return true;
+}
+
+/* Tries the other heads, until a pattern has something to say. Returns the head. */
+static LogHead judge_others(LineJudge *j, Span line, bool cut, usec_t now, const PatternSelection *selections,
+        LogLine *parsed, Login *ret, bool *any_head) {
+        for (LogHead h = LOG_HEAD_SYSLOG + 1; h < _LOG_HEAD_MAX; h++) {
+                if (selections[h].n == 0 || !log_line_parse(line, h, parsed))
+                        continue;
+                *any_head = true;
+                ask(j, parsed, cut, now, &selections[h], ret);
+                if (ret->verdict != MATCH_NONE)
+                        return h;
+        }
+        return LOG_HEAD_SYSLOG;
+}
+
+void line_judge(LineJudge *j, Span line, bool cut, usec_t now, Login *ret, const Pattern **ret_pattern) {
+        bool is_syslog, any_head = false;
+        LogHead head = LOG_HEAD_SYSLOG;
+        const Pattern *p = NULL;
+        LogLine parsed = {0};
+
+        *ret = (Login){.verdict = MATCH_NONE, .source = SOURCE_NAME};
+        is_syslog = judge_syslog(j, line, cut, now, &parsed, ret);
+        if (!ret->pattern)
+                head = judge_others(j, line, cut, now, is_syslog ? j->without_syslog : j->by_head, &parsed, ret,
+                        &any_head);
+        if (ret->pattern) {
+                p = find_pattern(j, ret->pattern);
+                if (p && ret->verdict != MATCH_NONE)
+                        add_needs(j, p, &parsed, head, ret);
+        } else if (!is_syslog && !any_head)
+                ret->reason = "no known line head";
+        *ret_pattern = p;
+}
