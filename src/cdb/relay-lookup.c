@@ -56,7 +56,7 @@ const char *relay_result_to_string(RelayResult result) {
         return names[result];
 }
 
-int relay_delta_path(char buf[static PATH_MAX], const char *path) {
+int relay_delta_path(char buf[static RELAY_PATH_BYTES], const char *path) {
         size_t n = strlen(path);
         int k;
 
@@ -64,10 +64,10 @@ int relay_delta_path(char buf[static PATH_MAX], const char *path) {
                 return -EINVAL;
         if (n > 4 && streq(path + n - 4, ".cdb"))
                 n -= 4;
-        if (n >= PATH_MAX)
+        if (n >= RELAY_PATH_BYTES)
                 return -ENAMETOOLONG;
-        k = snprintf(buf, PATH_MAX, "%.*s-delta.cdb", (int) n, path);
-        return k < 0 || k >= PATH_MAX ? -ENAMETOOLONG : 0;
+        k = snprintf(buf, RELAY_PATH_BYTES, "%.*s-delta.cdb", (int) n, path);
+        return k < 0 || k >= RELAY_PATH_BYTES ? -ENAMETOOLONG : 0;
 }
 
 static RelayResult doubt(RelayAnswer *ret, const char *reason, int error) {
@@ -110,7 +110,7 @@ static RelayResult open_one(Opened *o, const char *path, uint64_t now, RelayAnsw
  * been put in place a moment ago, or the writer died or failed just then; the delta that is in place *after* the
  * base is then right for it too, as the writer has kept it complete, but one opened before may be too old. */
 static RelayResult open_pair(Opened *delta, Opened *base, const char *path, uint64_t now, RelayAnswer *ret) {
-        char delta_path[PATH_MAX];
+        char delta_path[RELAY_PATH_BYTES];
         RelayResult result;
         int r;
 

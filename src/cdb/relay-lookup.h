@@ -4,7 +4,7 @@
 /* May this address relay, by the published files? The one look-up that relaylock, `authrelayctl check` and the
  * daemon's self-test share. */
 
-#include <limits.h>
+#include <limits.h> /* PATH_MAX, for callers that keep paths of their own */
 
 #include "model/relay-entry.h"
 
@@ -32,9 +32,12 @@ typedef struct RelayAnswer {
         int error;                            /* -errno behind the reason, or 0 */
 } RelayAnswer;
 
+/* Longest path of a delta, NUL included. Less than PATH_MAX, since a page of stack costs as much as five reads. */
+#define RELAY_PATH_BYTES 512
+
 /* Writes the path of the delta that belongs to a base: X-delta.cdb beside X.cdb. Returns 0, -EINVAL for an empty
  * path or -ENAMETOOLONG. */
-int relay_delta_path(char buf[static PATH_MAX], const char *path);
+int relay_delta_path(char buf[static RELAY_PATH_BYTES], const char *path);
 
 /* Looks the address up in the base at `path` and its delta, at the time `now` (seconds since the epoch). Opens
  * both anew; allocates nothing; is bounded in time, and only if base and delta do not belong together it waits

@@ -7,6 +7,7 @@
  * line and this file. It leaves an inherited RELAYCLIENT alone, which is the word of tcpserver's own rules. */
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -45,13 +46,18 @@ static bool is_stderr_fit(void) {
         if (S_ISSOCK(err.st_mode) && fstat(STDIN_FILENO, &in) == 0 && in.st_dev == err.st_dev &&
             in.st_ino == err.st_ino)
                 return false;
-        return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+        return poll(&p, 1, 0) == 1 && p.revents == POLLOUT;
 }
 
+/* A pipe may be closed between the look at it and the writing. */
 #define say(...)                                                                                             \
         do {                                                                                                 \
-                if (is_stderr_fit())                                                                         \
+                if (is_stderr_fit()) {                                                                       \
+                        struct sigaction _ignore = {.sa_handler = SIG_IGN}, _inherited;                      \
+                        (void) sigaction(SIGPIPE, &_ignore, &_inherited);                                    \
                         log_line(__VA_ARGS__);                                                               \
+                        (void) sigaction(SIGPIPE, &_inherited, NULL);                                        \
+                }                                                                                            \
         } while (0)
 
 static _noreturn_ void wrong_use(const char *what) {
@@ -214,17 +220,16 @@ static int grant(const RelayAnswer *answer) {
 }
 
 int main(int argc, char **argv) {
-        char substitute[PATH_MAX], text[LOG_TEXT_BYTES];
-        struct sigaction ignore = {.sa_handler = SIG_IGN}, inherited;
+        static char substitute[PATH_MAX]; /* not on the stack, whose pages it would cost even if it is not needed */
+        char text[LOG_TEXT_BYTES];
         RelayAnswer answer;
         IpAddr client;
         int r;
 
-        (void) sigaction(SIGPIPE, &ignore, &inherited);
         if (argc < 1)
                 wrong_use("no argv[0]");
         /* it has no use for it, and the caller's environment would decide who may relay */
-        if (getauxval(AT_SECURE) || getuid() != geteuid() || getgid() != getegid())
+        if (getauxval(AT_SECURE))
                 wrong_use("does not run setuid or setgid");
         if (streq(program_invocation_short_name, "relaylock"))
                 argv = parse_argv(argc, argv);
@@ -239,10 +244,8 @@ int main(int argc, char **argv) {
                         say(LOG_WARNING, "no relaying: out of memory");
         }
 
-        (void) sigaction(SIGPIPE, &inherited, NULL);
         (void) execvp(argv[0], argv);
         r = errno;
-        (void) sigaction(SIGPIPE, &ignore, NULL);
         say(LOG_ERR, "cannot run '%s': %s", log_text(text, span_from_string(argv[0])), strerror(r));
         return EXIT_TROUBLE;
 }

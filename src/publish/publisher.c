@@ -513,7 +513,7 @@ static uint64_t found_generation(const char *path) {
 
 int publisher_new(const PublisherConfig *config, Publisher **ret) {
         _cleanup_(publisher_freep) Publisher *p = NULL;
-        char delta_path[PATH_MAX];
+        char delta_path[RELAY_PATH_BYTES];
 
         if (relay_delta_path(delta_path, config->path) < 0)
                 return -EINVAL;

@@ -222,7 +222,7 @@ static void test_files_missing(_unused_ void **state) {
 }
 
 static void test_delta_path(_unused_ void **state) {
-        char buf[PATH_MAX], path[PATH_MAX + 10];
+        char buf[RELAY_PATH_BYTES], path[RELAY_PATH_BYTES + 10];
 
         assert_ok(relay_delta_path(buf, "/run/authrelay/relay.cdb"));
         assert_string_equal(buf, "/run/authrelay/relay-delta.cdb");
@@ -232,9 +232,9 @@ static void test_delta_path(_unused_ void **state) {
         assert_string_equal(buf, ".cdb-delta.cdb");
         assert_int_equal(relay_delta_path(buf, ""), -EINVAL);
         memset(path, 'a', sizeof(path));
-        path[PATH_MAX - 10] = 0;
+        path[RELAY_PATH_BYTES - 10] = 0;
         assert_int_equal(relay_delta_path(buf, path), -ENAMETOOLONG);
-        path[PATH_MAX - 10] = 'a';
+        path[RELAY_PATH_BYTES - 10] = 'a';
         path[sizeof(path) - 1] = 0;
         assert_int_equal(relay_delta_path(buf, path), -ENAMETOOLONG);
 }
