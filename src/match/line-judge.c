@@ -10,20 +10,20 @@
 
 #include "basic/log.h"
 
-/* A mail host logs under a few dozen identifiers. The cache is direct-mapped: a stranger's identifiers can make
- * it useless and no more. */
-#define CACHE_SIZE 256
+/* A mail host logs under a few dozen identifiers. The cache has pairs of places, since two of them will meet; a
+ * stranger's identifiers can make it useless and no more. */
+#define CACHE_SIZE 512
 #define CACHE_IDENTIFIER_BYTES 63
 /* A shorter one is part of too many words: "mydovecot" is likely a Dovecot, "mapd" is not an imapd. */
 #define SIMILAR_MIN_BYTES 6
 
 #define SOURCE_NAME "log"
 
+/* An unknown identifier. */
 typedef struct CacheEntry {
         char identifier[CACHE_IDENTIFIER_BYTES];
         uint8_t size; /* 0: empty */
-        bool known;
-        PatternSelection similar; /* of an unknown one */
+        PatternSelection similar;
 } CacheEntry;
 
 struct LineJudge {
@@ -32,6 +32,7 @@ struct LineJudge {
         PatternSelection by_head[_LOG_HEAD_MAX];
         /* of those that do not know syslog's head, which would otherwise come first */
         PatternSelection without_syslog[_LOG_HEAD_MAX];
+        bool any_without_syslog;
         CacheEntry cache[CACHE_SIZE], uncached;
         char service[64];
         char reason[512];
@@ -65,6 +66,7 @@ int line_judge_new(PatternSet *set, LineJudge **ret) {
                 r = pattern_set_select_head(set, h, &j->by_head[h]);
                 if (r >= 0)
                         r = select_without_syslog(&j->by_head[h], &j->without_syslog[h]);
+                j->any_without_syslog |= j->without_syslog[h].n > 0;
         }
         if (r < 0)
                 return r;
@@ -108,35 +110,48 @@ static bool is_similar(const Pattern *p, Span identifier) {
         return false;
 }
 
-/* Finds out who may know this identifier. Without memory it is nobody. */
+/* Finds out whose renamed identifier this may be. Without memory it is nobody's. */
 static void look_up(const LineJudge *j, Span identifier, CacheEntry *e) {
         const PatternSelection *all = &j->by_head[LOG_HEAD_SYSLOG];
 
         pattern_selection_done(&e->similar);
-        e->known = pattern_set_knows(j->set, identifier);
-        if (e->known)
-                return;
         e->similar.patterns = calloc(all->n + 1, sizeof(Pattern *));
         for (size_t i = 0; e->similar.patterns && i < all->n; i++)
                 if (is_similar(all->patterns[i], identifier))
                         e->similar.patterns[e->similar.n++] = all->patterns[i];
 }
 
-static const CacheEntry *find_identifier(LineJudge *j, Span identifier) {
-        const unsigned char *p = (const unsigned char *) identifier.data;
-        size_t n = identifier.size;
-        CacheEntry *e = &j->cache[(p[0] * 31u + p[n / 2] * 7u + p[n - 1] * 17u + n * 5u) % CACHE_SIZE];
+static bool is_entry_of(const CacheEntry *e, Span identifier) {
+        return e->size == identifier.size && memcmp(e->identifier, identifier.data, identifier.size) == 0;
+}
+
+/* The patterns that an unknown identifier is similar to one of. */
+static const PatternSelection *find_similar(LineJudge *j, Span identifier) {
+        uint64_t head = 0, tail = 0;
+        size_t n = identifier.size, k = MIN(n, sizeof(head));
+        CacheEntry *e;
 
         if (n > CACHE_IDENTIFIER_BYTES) {
                 look_up(j, identifier, &j->uncached);
-                return &j->uncached;
+                return &j->uncached.similar;
         }
-        if (!span_equal(span_make(e->identifier, e->size), identifier)) {
-                look_up(j, identifier, e);
-                memcpy(e->identifier, p, n);
-                e->size = (uint8_t) n;
+        memcpy(&head, identifier.data, k);
+        memcpy(&tail, identifier.data + n - k, k);
+        e = &j->cache[((head ^ (tail << 1) ^ n) * UINT64_C(0x9e3779b97f4a7c15)) >> 56 << 1];
+        if (is_entry_of(&e[0], identifier))
+                return &e[0].similar;
+        if (!is_entry_of(&e[1], identifier)) {
+                CacheEntry older = e[1];
+
+                /* the pair's older one goes */
+                e[1] = e[0];
+                e[0] = older;
+                look_up(j, identifier, &e[0]);
+                memcpy(e[0].identifier, identifier.data, n);
+                e[0].size = (uint8_t) n;
+                return &e[0].similar;
         }
-        return e;
+        return &e[1].similar;
 }
 
 static const Pattern *find_pattern(const LineJudge *j, const char *name) {
@@ -174,7 +189,7 @@ static void add_needs(LineJudge *j, const Pattern *p, const LogLine *line, LogHe
 
         if (head != LOG_HEAD_SYSLOG)
                 add_reason(j, login, "needs File=PATH %s", p->name);
-        else if (!find_identifier(j, line->identifier)->known)
+        else if (!pattern_set_knows(j->set, line->identifier))
                 add_reason(j, login, "needs Identifier=%s in %s.pattern.d/", log_text(identifier, line->identifier),
                         p->name);
         if (p->journal_only)
@@ -201,15 +216,16 @@ static void ask(LineJudge *j, const LogLine *line, bool cut, usec_t now, const P
 }
 
 static bool judge_syslog(LineJudge *j, Span line, bool cut, usec_t now, LogLine *parsed, Login *ret) {
-        const CacheEntry *e;
+        const PatternSelection *similar = NULL;
 
         if (!log_line_parse(line, LOG_HEAD_SYSLOG, parsed))
                 return false;
-        e = find_identifier(j, parsed->identifier);
-        if (e->known)
-                ask(j, parsed, cut, now, NULL, ret);
-        else if (e->similar.n > 0)
-                ask(j, parsed, cut, now, &e->similar, ret);
+        if (!pattern_set_knows(j->set, parsed->identifier)) {
+                similar = find_similar(j, parsed->identifier);
+                if (similar->n == 0)
+                        return true;
+        }
+        ask(j, parsed, cut, now, similar, ret);
         return true;
 }
 
@@ -235,7 +251,7 @@ void line_judge(LineJudge *j, Span line, bool cut, usec_t now, Login *ret, const
 
         *ret = (Login){.verdict = MATCH_NONE, .source = SOURCE_NAME};
         is_syslog = judge_syslog(j, line, cut, now, &parsed, ret);
-        if (!ret->pattern)
+        if (!ret->pattern && (!is_syslog || j->any_without_syslog))
                 head = judge_others(j, line, cut, now, is_syslog ? j->without_syslog : j->by_head, &parsed, ret,
                         &any_head);
         if (ret->pattern) {

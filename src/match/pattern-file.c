@@ -336,6 +336,8 @@ int pattern_load(const char *name, const char *path, char *const *drop_in_direct
         r = check_pattern(p, reterr);
         if (r < 0)
                 return r;
+        if (literal_set_init(&p->hint_set, p->hints.items) < 0)
+                return ini_error_set(reterr, &place, -ENOMEM, "out of memory");
         *ret = TAKE_PTR(p);
         return 0;
 }
@@ -359,6 +361,7 @@ Pattern *pattern_free(Pattern *p) {
         string_list_done(&p->units);
         string_list_done(&p->uids);
         string_list_done(&p->hints);
+        literal_set_done(&p->hint_set);
         free(p->name);
         free(p->path);
         free(p->description);

@@ -5,6 +5,7 @@
 
 #include "basic/ini-file.h"
 #include "basic/string-list.h"
+#include "match/literal-set.h"
 #include "match/regex.h"
 #include "model/login.h"
 #include "model/log-line.h"
@@ -43,6 +44,7 @@ typedef struct Pattern {
         char *path;
         char *description;
         StringList identifiers, units, uids, hints;
+        LiteralSet hint_set; /* of hints */
         bool heads[_LOG_HEAD_MAX];
         bool trusts_users; /* Trust=users: a process of a mail user holds the logger's descriptor */
         bool opt_in, journal_only;

@@ -23,12 +23,24 @@ typedef struct Reference {
         uint32_t next;
 } Reference;
 
+/* An identifier that was looked up lately. A host logs under a few dozen; a stranger's can only push others out.
+ * They stand in pairs, since two of them will meet. */
+#define RECENT_SIZE 512
+#define RECENT_IDENTIFIER_BYTES 27
+
+typedef struct Recent {
+        uint32_t first;
+        uint8_t size; /* 0: empty */
+        char identifier[RECENT_IDENTIFIER_BYTES];
+} Recent;
+
 struct PatternSet {
         Pattern **patterns;
         size_t n_patterns;
         Reference *references;
         uint32_t n_references;
         HashIndex by_identifier;
+        Recent recent[RECENT_SIZE];
         char service[SERVICE_MAX_BYTES]; /* lower case, of the last match */
         char reason[512];
 };
@@ -217,8 +229,36 @@ int pattern_set_identifiers(const PatternSet *s, StringList *ret) {
         return 0;
 }
 
-bool pattern_set_knows(const PatternSet *s, Span identifier) {
-        return hash_index_find(&s->by_identifier, identifier, reference_equal, s->references) != HASH_INDEX_NONE;
+static bool is_recent(const Recent *e, Span identifier) {
+        return e->size == identifier.size && memcmp(e->identifier, identifier.data, identifier.size) == 0;
+}
+
+/* The first reference to an identifier, or HASH_INDEX_NONE. */
+static uint32_t find_identifier(PatternSet *s, Span identifier) {
+        uint64_t head = 0, tail = 0;
+        size_t n = identifier.size, k = MIN(n, sizeof(head));
+        Recent *e;
+
+        if (n == 0)
+                return HASH_INDEX_NONE;
+        if (n > RECENT_IDENTIFIER_BYTES)
+                return hash_index_find(&s->by_identifier, identifier, reference_equal, s->references);
+        memcpy(&head, identifier.data, k);
+        memcpy(&tail, identifier.data + n - k, k);
+        e = &s->recent[((head ^ (tail << 1) ^ n) * UINT64_C(0x9e3779b97f4a7c15)) >> 56 << 1];
+        if (is_recent(&e[0], identifier))
+                return e[0].first;
+        if (is_recent(&e[1], identifier))
+                return e[1].first;
+        e[1] = e[0];
+        e[0].first = hash_index_find(&s->by_identifier, identifier, reference_equal, s->references);
+        e[0].size = (uint8_t) n;
+        memcpy(e[0].identifier, identifier.data, n);
+        return e[0].first;
+}
+
+bool pattern_set_knows(PatternSet *s, Span identifier) {
+        return find_identifier(s, identifier) != HASH_INDEX_NONE;
 }
 
 static int selection_add(PatternSelection *s, Pattern *p) {
@@ -334,16 +374,28 @@ static bool is_torn(Judging *j, const Pattern *p) {
         return key.size == 0 || stream_state_is_torn(j->streams, record->source, key, raw_size, p->tears_at);
 }
 
-static bool has_hint(const Pattern *p, Span message) {
-        for (size_t i = 0; i < p->hints.n; i++)
-                if (span_contains(message, span_from_string(p->hints.items[i])))
-                        return true;
-        return false;
+static bool is_control_byte(char c) {
+        return (unsigned char) c < 0x20 || c == 0x7f;
 }
 
 static bool has_control_byte(Span s) {
-        for (size_t i = 0; i < s.size; i++)
-                if ((unsigned char) s.data[i] < 0x20 || s.data[i] == 0x7f)
+        const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+        size_t i = 0;
+
+        /* eight at a time: the high bit of each byte tells (Hacker's Delight, 6-1); nearly all messages have none */
+        for (; i + 8 <= s.size; i += 8) {
+                uint64_t v, below, del;
+
+                memcpy(&v, s.data + i, 8);
+                del = v ^ ones * 0x7f;
+                below = (v - ones * 0x20) & ~v;
+                del = (del - ones) & ~del;
+                if ((below | del) & high)
+                        break;
+        }
+        /* a borrow can only raise a false alarm, which is looked into here */
+        for (; i < s.size; i++)
+                if (is_control_byte(s.data[i]))
                         return true;
         return false;
 }
@@ -461,7 +513,7 @@ static void judge(Judging *j, Pattern *p, Login *login) {
         *login = (Login){.verdict = MATCH_NONE, .pattern = p->name, .source = record->source};
         if (p->journal_only && !record->proven && !record->explained)
                 return;
-        if (!has_hint(p, record->message))
+        if (!literal_set_matches(&p->hint_set, record->message))
                 return;
         if (j->torn)
                 return refuse(login, MATCH_TORN, "it may be the rest of a torn message");
@@ -555,8 +607,7 @@ void pattern_set_match(PatternSet *s, StreamState *streams, const Record *record
                 .set = s, .streams = streams, .record = record,
                 .best = {.verdict = MATCH_NONE, .source = record->source},
         };
-        uint32_t first = record->identifier.size == 0 ? HASH_INDEX_NONE
-                : hash_index_find(&s->by_identifier, record->identifier, reference_equal, s->references);
+        uint32_t first = find_identifier(s, record->identifier);
 
         each_pattern(&j, selection, first, watch_stream);
         each_pattern(&j, selection, first, judge_better);

@@ -33,7 +33,7 @@ Pattern *const *pattern_set_patterns(const PatternSet *s, size_t *ret_n);
 int pattern_set_identifiers(const PatternSet *s, StringList *ret);
 
 /* True if a pattern has this Identifier=. */
-bool pattern_set_knows(const PatternSet *s, Span identifier);
+bool pattern_set_knows(PatternSet *s, Span identifier);
 
 /* Some patterns of a set, for a source whose lines have no identifiers. */
 typedef struct PatternSelection {

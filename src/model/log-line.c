@@ -37,14 +37,6 @@ static bool has_shape(Span s, const char *shape, size_t n) {
                         if (c < '0' || c > '9')
                                 return false;
                         break;
-                case 'a':
-                        if ((c | 0x20) < 'a' || (c | 0x20) > 'z')
-                                return false;
-                        break;
-                case '_':
-                        if (c != ' ' && (c < '0' || c > '9'))
-                                return false;
-                        break;
                 case '-':
                         if (c != '-' && c != '/')
                                 return false;
@@ -68,11 +60,29 @@ static bool is_zone_byte(char c) {
                c == 'Z' || c == 'z';
 }
 
+static bool is_digit(char c) {
+        return (unsigned char) (c - '0') < 10;
+}
+
+static bool is_letter(char c) {
+        return (unsigned char) ((c | 0x20) - 'a') < 26;
+}
+
+/* "Nov 21 01:02:03 ", the head of nearly every line there is; the shape "aaa _0 00:00:00 " without a loop. */
+static bool has_bsd_stamp(Span s) {
+        const char *p = s.data;
+
+        return s.size > 15 && p[3] == ' ' && p[6] == ' ' && p[9] == ':' && p[12] == ':' && p[15] == ' ' &&
+                is_letter(p[0]) && is_letter(p[1]) && is_letter(p[2]) && (p[4] == ' ' || is_digit(p[4])) &&
+                is_digit(p[5]) && is_digit(p[7]) && is_digit(p[8]) && is_digit(p[10]) && is_digit(p[11]) &&
+                is_digit(p[13]) && is_digit(p[14]);
+}
+
 /* Bytes that the stamp takes, the blank behind it not counted; 0: there is none. */
 static size_t stamp_size(Span s) {
         size_t n;
 
-        if (HAS_SHAPE(s, "aaa _0 00:00:00 "))
+        if (has_bsd_stamp(s))
                 return 15;
         if (!HAS_SHAPE(s, "0000-00-00T00:00:00"))
                 return 0;
