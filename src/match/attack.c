@@ -323,7 +323,9 @@ static void build_evil(Attack *a, Span line, size_t begin, size_t end) {
         a->evil.size = 0;
         a->evil_field[0] = a->evil_field[1] = 0;
         for (size_t i = a->message; i < line.size;) {
-                size_t n = i > 0 && is_address_byte(line.data[i - 1]) ? 0 : genuine_at(a, span_skip(line, i));
+                /* a colon may be what stands between a name and an address */
+                bool inside = i > 0 && line.data[i - 1] != ':' && is_address_byte(line.data[i - 1]);
+                size_t n = inside ? 0 : genuine_at(a, span_skip(line, i));
 
                 if (i == begin && begin < end) {
                         a->evil_field[0] = a->evil.size;
