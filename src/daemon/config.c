@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "basic/fd-util.h"
 #include "basic/parse-util.h"
@@ -140,6 +141,20 @@ static int read_networks(NetworkSet *set, const char *value, Reason *reason) {
         return 0;
 }
 
+/* An IANA name that this host has a file for, or a POSIX TZ ("CET-1CEST"). tzset(3) takes anything, as UTC.
+ */
+static int read_zone(char **zone, const char *value, Reason *reason) {
+        char path[256];
+
+        if (value[0] && !strpbrk(value, "0123456789")) {
+                int n = snprintf(path, sizeof(path), "/usr/share/zoneinfo/%s", value);
+
+                if (n >= (int) sizeof(path) || strstr(value, "..") || access(path, R_OK) < 0)
+                        return because(reason, -EINVAL, "this host knows no such time zone");
+        }
+        return read_string(zone, value);
+}
+
 /* ---- [Sources] ---- */
 
 static int read_journal(Config *c, const char *value, Reason *reason) {
@@ -219,7 +234,7 @@ static int assign_source(
         if (streq(key, "File"))
                 return add_file(reading, place, value, reason);
         if (streq(key, "TimeZone"))
-                return read_string(&reading->zone, value);
+                return read_zone(&reading->zone, value, reason);
         return 1;
 }
 

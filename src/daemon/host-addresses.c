@@ -36,6 +36,17 @@ static bool attribute_address(const struct rtattr *a, int family, IpAddr *ret) {
         return true;
 }
 
+static bool is_loopback(const IpNetwork *n) {
+        static const char *const loopback[] = {"127.0.0.0/8", "::1"};
+        IpNetwork wide;
+
+        for (size_t i = 0; i < ELEMENTSOF(loopback); i++)
+                if (ip_network_parse(span_from_string(loopback[i]), &wide) >= 0 &&
+                        ip_network_contains(&wide, n))
+                        return true;
+        return false;
+}
+
 static int add_address(NetworkSet *addresses, NetworkSet *networks, const struct nlmsghdr *message) {
         const struct ifaddrmsg *ifa = NLMSG_DATA(message);
         int left = (int) IFA_PAYLOAD(message), r = 0;
@@ -52,6 +63,9 @@ static int add_address(NetworkSet *addresses, NetworkSet *networks, const struct
                         !attribute_address(a, ifa->ifa_family, &addr))
                         continue;
                 n = ip_network_of(&addr, 128);
+                /* loopback is never granted anyway, unless an Always= inside it says so */
+                if (is_loopback(&n))
+                        continue;
                 r = network_set_add(addresses, &n);
                 if (r < 0 || length == 128 || length < 8)
                         continue;

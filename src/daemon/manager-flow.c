@@ -147,6 +147,9 @@ void manager_on_grant_event(void *userdata, const GrantEvent *event) {
         case GRANT_EVENT_EXPIRED:
                 m->expired++;
                 break;
+        case GRANT_EVENT_REFUSED:
+                m->refused++;
+                break;
         default:
                 break;
         }

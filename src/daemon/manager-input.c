@@ -48,6 +48,12 @@ static int make_file_input(
                 if (r < 0)
                         return ini_error_set(reterr, &place, r, "out of memory");
         }
+        for (size_t i = 0; i < input->selection.n; i++)
+                if (input->selection.patterns[i]->journal_only)
+                        return ini_error_set(reterr, &place, -EINVAL,
+                                "File=%s: lines of pattern %s can be forged in a file; it is for the "
+                                "journal only",
+                                file->path, input->selection.patterns[i]->name);
         n_heads = heads_of(&input->selection, heads);
         r = source_file_new(file->path, heads, n_heads, file->zone, &sink, &input->source);
         return r < 0 ? ini_error_set(reterr, &place, r, "out of memory") : 0;

@@ -57,7 +57,7 @@ typedef struct Manager {
         PublisherReport report;
         int told_error; /* of the publisher, that was logged */
 
-        uint64_t stale, expired;
+        uint64_t stale, expired, refused;
         usec_t stale_warned;
         char last_login[512]; /* "ADDRESS USER PATTERN" */
         usec_t last_login_at;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The grants: an array of small records, found by network through a hash and by time through a heap.
  *
- * A grant has two ends. `until` is when it is really over. `published` is what the world was told: the same, or
- * up to TTL/16 earlier (so that a client that polls each minute is not published each minute), or much earlier
- * for a grant that lasts longer than TTL (so that a dead daemon leaves nothing open). A grant is due when it is
- * over, or shortly before the world would think so. */
+ * A grant has two ends. `until` is when it is really over. `published` is what the world was told: the same,
+ * or up to TTL/16 earlier (so that a client that polls each minute is not published each minute), or much
+ * earlier for a grant that lasts longer than TTL (so that a dead daemon leaves nothing open). A grant is due
+ * when it is over, or shortly before the world would think so. */
 
 #include "grant/grant-table.h"
 
@@ -116,7 +116,8 @@ static Span key_of(const IpNetwork *n) {
 }
 
 static bool grant_equal(const void *items, uint32_t index, Span key) {
-        return ip_network_equal(&((const Grant *) items)[index].network, (const IpNetwork *) (const void *) key.data);
+        return ip_network_equal(
+                &((const Grant *) items)[index].network, (const IpNetwork *) (const void *) key.data);
 }
 
 static uint32_t find(const GrantTable *t, const IpNetwork *n) {
@@ -133,8 +134,8 @@ int grant_table_new(const Policy *policy, GrantListener listener, void *userdata
         t->userdata = userdata;
         t->free = NONE;
         if (user_table_new(&t->users) < 0 || session_table_new(&t->sessions) < 0 ||
-            revocation_table_new(&t->revocations) < 0 ||
-            string_list_add(&t->names, SPAN_LITERAL("")) < 0)
+                revocation_table_new(&t->revocations) < 0 ||
+                string_list_add(&t->names, SPAN_LITERAL("")) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(t);
         return 0;
@@ -189,8 +190,12 @@ static int add(GrantTable *t, const IpNetwork *network, uint32_t until, uint32_t
         else
                 t->free = t->grants[i].heap;
         t->grants[i] = (Grant){
-                .network = *network, .user = USER_NONE, .until = until, .published = until,
-                .leases = LEASE_LIST_INIT, .sessions = SESSION_LIST_INIT,
+                .network = *network,
+                .user = USER_NONE,
+                .until = until,
+                .published = until,
+                .leases = LEASE_LIST_INIT,
+                .sessions = SESSION_LIST_INIT,
         };
         heap_set(t, t->used, i);
         t->used++;
@@ -222,7 +227,8 @@ static void remove_grant(GrantTable *t, uint32_t i) {
         t->free = i;
 }
 
-/* The end as people should see it: nobody knows when an open session ends, only how long it is vouched for. */
+/* The end as people should see it: nobody knows when an open session ends, only how long it is vouched for.
+ */
 static uint32_t shown_until(const Grant *g) {
         return g->sessions.n > 0 && !g->manual ? g->published : g->until;
 }
@@ -256,8 +262,8 @@ static void tell_refused(GrantTable *t, const IpNetwork *network, const Login *l
                 .reason = reason,
         };
 
-        (void) snprintf(service, sizeof(service), "%.*s", (int) MIN(login->service.size, sizeof(service) - 1),
-                strempty(login->service.data));
+        (void) snprintf(service, sizeof(service), "%.*s",
+                (int) MIN(login->service.size, sizeof(service) - 1), strempty(login->service.data));
         t->listener(t->userdata, &event);
 }
 
@@ -272,8 +278,13 @@ static uint32_t publishable(const GrantTable *t, const Grant *g, uint64_t now) {
 }
 
 static void publish(GrantTable *t, uint32_t i, uint64_t now, GrantEventType type) {
-        t->grants[i].published = publishable(t, &t->grants[i], now);
-        heap_sift(t, t->grants[i].heap);
+        Grant *g = &t->grants[i];
+
+        g->published = publishable(t, g, now);
+        heap_sift(t, g->heap);
+        /* whose session is open counts as if he had just logged in: MaxAddressesPerUser= */
+        if (g->sessions.n > 0)
+                user_table_touch(t->users, &g->leases, (uint32_t) now + t->policy->ttl / 16);
         tell(t, type, i, NULL);
 }
 
@@ -313,7 +324,7 @@ static bool is_overcrowded(GrantTable *t, uint32_t i, uint32_t before, usec_t at
         Revocation bar = {g->network, at, now + BAR_SECONDS, now + BAR_SECONDS};
 
         if (g->leases.n < MIN((uint32_t) CROWD, t->policy->max_users_per_address) ||
-            policy_is_many_users(t->policy, &g->network))
+                policy_is_many_users(t->policy, &g->network))
                 return false;
         if (g->leases.n >= t->policy->max_users_per_address) {
                 user_table_prune(t->users, &g->leases, alive_from(t, now));
@@ -325,7 +336,8 @@ static bool is_overcrowded(GrantTable *t, uint32_t i, uint32_t before, usec_t at
                 }
         }
         if (g->leases.n == CROWD && before < CROWD)
-                tell(t, GRANT_EVENT_CROWDED, i, "many users log in from it: a proxy that hides its clients?");
+                tell(t, GRANT_EVENT_CROWDED, i,
+                        "many users log in from it: a proxy that hides its clients?");
         return false;
 }
 
@@ -352,7 +364,8 @@ static uint32_t longest(const GrantTable *t, const Grant *g) {
         uint32_t until = g->last + t->policy->ttl;
 
         return g->sessions.n == 0 ? until
-                                  : MAX(until, session_table_youngest(t->sessions, &g->sessions) + t->policy->max_session);
+                                  : MAX(until, session_table_youngest(t->sessions, &g->sessions) +
+                                                       t->policy->max_session);
 }
 
 static void open_session(GrantTable *t, uint32_t i, const Login *login) {
@@ -363,7 +376,8 @@ static void open_session(GrantTable *t, uint32_t i, const Login *login) {
 
         if (login->key.size == 0 || t->policy->max_session == 0 || g->manual)
                 return;
-        name = session_table_hash(t->sessions, strempty(login->pattern), strempty(login->source), login->key);
+        name = session_table_hash(
+                t->sessions, strempty(login->pattern), strempty(login->source), login->key);
         if (session_table_open(t->sessions, name, scope, i, &g->sessions, at) >= 0 && g->sessions.n > 0)
                 g->until = MAX(g->until, at + t->policy->max_session);
 }
@@ -391,7 +405,8 @@ void grant_table_logout(GrantTable *t, const Login *login, uint64_t now) {
 
         if (login->key.size == 0)
                 return;
-        name = session_table_hash(t->sessions, strempty(login->pattern), strempty(login->source), login->key);
+        name = session_table_hash(
+                t->sessions, strempty(login->pattern), strempty(login->source), login->key);
         i = session_table_find(t->sessions, name);
         if (i != GRANT_NONE && session_table_close(t->sessions, &t->grants[i].sessions, name))
                 shorten(t, i, login->time / USEC_PER_SEC, now);
@@ -408,7 +423,8 @@ void grant_table_restart(GrantTable *t, const Login *login, uint64_t now) {
 
                 if (t->grants[i].network.length == FREE_LENGTH || n == 0)
                         continue;
-                session_table_close_scope(t->sessions, &t->grants[i].sessions, scope);
+                session_table_close_scope(
+                        t->sessions, &t->grants[i].sessions, scope, login->time / USEC_PER_SEC);
                 if (t->grants[i].sessions.n < n)
                         shorten(t, i, login->time / USEC_PER_SEC, now);
         }
@@ -422,11 +438,13 @@ static bool is_covered_by_anything(const GrantTable *t, const IpNetwork *network
 static const char *refuses(const GrantTable *t, const Login *login, const IpNetwork *host, uint64_t now) {
         const char *reason = policy_refuses(t->policy, &login->address, login->user);
 
-        return reason ? reason : revocation_table_refuses(t->revocations, host, login->user, login->time, now);
+        return reason ? reason
+                      : revocation_table_refuses(t->revocations, host, login->user, login->time, now);
 }
 
 int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
-        IpNetwork network = policy_network_of(t->policy, &login->address), host = ip_network_of(&login->address, 128);
+        IpNetwork network = policy_network_of(t->policy, &login->address),
+                  host = ip_network_of(&login->address, 128);
         uint64_t at = login->time / USEC_PER_SEC, until = at + t->policy->ttl;
         const char *reason;
         bool is_new;
@@ -497,7 +515,8 @@ static int note_wide(GrantTable *t, uint32_t i) {
 
 int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span user, usec_t now,
         uint64_t *ret_until, const char **ret_reason) {
-        uint64_t second = now / USEC_PER_SEC, until = second + MIN(ttl > 0 ? ttl : t->policy->ttl, UINT64_C(1) << 31);
+        uint64_t second = now / USEC_PER_SEC,
+                 until = second + MIN(ttl > 0 ? ttl : t->policy->ttl, UINT64_C(1) << 31);
         bool is_new;
         uint32_t i;
         int r;
@@ -541,7 +560,7 @@ static int revoke_inside(GrantTable *t, const IpNetwork *network) {
 
         for (uint32_t i = 0; i < t->n; i++)
                 if (t->grants[i].network.length != FREE_LENGTH &&
-                    ip_network_contains(network, &t->grants[i].network)) {
+                        ip_network_contains(network, &t->grants[i].network)) {
                         end_grant(t, i, GRANT_EVENT_REVOKED, "by hand");
                         ended++;
                 }
@@ -555,7 +574,11 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
         Revocation revocation = {target, now, 0, keep_until(t, now)};
         uint32_t i = find(t, &target);
         GrantEvent event = {
-                .type = GRANT_EVENT_REVOKED, .network = target, .service = "", .pattern = "", .source = "",
+                .type = GRANT_EVENT_REVOKED,
+                .network = target,
+                .service = "",
+                .pattern = "",
+                .source = "",
                 .reason = "by hand",
         };
         int r = revocation_table_put(t->revocations, &revocation);
@@ -646,13 +669,16 @@ uint64_t grant_table_next_due(const GrantTable *t) {
         return t->used > 0 ? due(t, t->heap[0]) : UINT64_MAX;
 }
 
-static const char *judge_again(const GrantTable *t, const Grant *g, Span user) {
+/* Without its user (`user_known` is false) a grant can't be judged by Users= again, but it was when it was made. */
+static const char *judge_again(const GrantTable *t, const Grant *g, Span user, bool user_known) {
         if (g->manual)
                 return policy_refuses_manual(t->policy, &g->network);
         /* whatever is never granted inside it is published only as far as its length is the policy's */
         if (g->network.length < policy_network_of(t->policy, &g->network.addr).length)
-                return "its network is wider than what is granted now (IPv6Prefix=, or a network of this host)";
-        return policy_refuses(t->policy, &g->network.addr, user);
+                return "its network is wider than what is granted now (IPv6Prefix=, or a network of this "
+                       "host)";
+        return user_known ? policy_refuses(t->policy, &g->network.addr, user)
+                          : policy_refuses_address(t->policy, &g->network.addr);
 }
 
 void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
@@ -663,7 +689,7 @@ void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
 
                 if (g->network.length == FREE_LENGTH)
                         continue;
-                reason = judge_again(t, g, user_table_name(t->users, g->user));
+                reason = judge_again(t, g, user_table_name(t->users, g->user), true);
                 if (reason) {
                         end_grant(t, i, GRANT_EVENT_REVOKED, reason);
                         continue;
@@ -696,10 +722,17 @@ static void view(const GrantTable *t, uint32_t i, GrantView *ret) {
         const Grant *g = &t->grants[i];
 
         *ret = (GrantView){
-                .network = g->network, .until = shown_until(g), .since = g->since, .last = g->last,
-                .published = g->published, .user = user_table_name(t->users, g->user),
-                .service = t->names.items[g->service], .pattern = t->names.items[g->pattern],
-                .source = t->names.items[g->source], .manual = g->manual, .sessions = g->sessions.n,
+                .network = g->network,
+                .until = shown_until(g),
+                .since = g->since,
+                .last = g->last,
+                .published = g->published,
+                .user = user_table_name(t->users, g->user),
+                .service = t->names.items[g->service],
+                .pattern = t->names.items[g->pattern],
+                .source = t->names.items[g->source],
+                .manual = g->manual,
+                .sessions = g->sessions.n,
         };
 }
 
@@ -731,8 +764,8 @@ bool grant_table_is_covered(const GrantTable *t, const IpNetwork *network) {
         return false;
 }
 
-int grant_table_each_record(const GrantTable *t, uint64_t now, int (*each)(void *userdata, const RelayEntry *entry),
-        void *userdata) {
+int grant_table_each_record(const GrantTable *t, uint64_t now,
+        int (*each)(void *userdata, const RelayEntry *entry), void *userdata) {
         int r;
 
         for (uint32_t i = 0; i < t->n; i++) {
@@ -796,14 +829,15 @@ bool grant_table_decode_revocations(GrantTable *t, Span bytes) {
 }
 
 /* Puts one saved grant back, if it may still be. */
-static bool restore(GrantTable *t, const Grant *saved, Span user, uint64_t now) {
+static bool restore(GrantTable *t, const Grant *saved, Span user, const char *refused, uint64_t now) {
         IpNetwork host = ip_network_of(&saved->network.addr, 128);
         uint32_t i;
         Grant *g;
 
-        if (saved->until <= now || saved->network.length > 128 || find(t, &saved->network) != HASH_INDEX_NONE ||
-            t->used >= t->policy->max_grants || judge_again(t, saved, user) ||
-            revocation_table_refuses(t->revocations, &host, user, (usec_t) saved->last * USEC_PER_SEC, now))
+        if (saved->until <= now || saved->network.length > 128 ||
+                find(t, &saved->network) != HASH_INDEX_NONE || t->used >= t->policy->max_grants || refused ||
+                revocation_table_refuses(
+                        t->revocations, &host, user, (usec_t) saved->last * USEC_PER_SEC, now))
                 return true;
         if (add(t, &saved->network, saved->until, &i) < 0)
                 return false;
@@ -842,19 +876,21 @@ static bool decode_names(GrantTable *t, ByteReader *r, uint16_t numbers[static N
 }
 
 /* The sessions of a grant that was just put back, or was not: then they are read and forgotten. */
-static bool decode_sessions(GrantTable *t, const Grant *saved, ByteReader *r, const uint16_t numbers[static NAMES_MAX],
-        uint32_t n_names, uint64_t now) {
+static bool decode_sessions(GrantTable *t, const Grant *saved, ByteReader *r,
+        const uint16_t numbers[static NAMES_MAX], uint32_t n_names, uint64_t now) {
         uint32_t n = byte_reader_u32(r), grant = find(t, &saved->network);
 
         for (uint32_t i = 0; i < n && !r->failed; i++) {
                 uint64_t name = byte_reader_u64(r);
-                uint32_t pattern = byte_reader_u32(r), source = byte_reader_u32(r), opened = byte_reader_u32(r);
+                uint32_t pattern = byte_reader_u32(r), source = byte_reader_u32(r),
+                         opened = byte_reader_u32(r);
 
                 if (r->failed || pattern >= n_names || source >= n_names)
                         return false;
                 if (grant != HASH_INDEX_NONE && t->policy->max_session > 0)
-                        (void) session_table_open(t->sessions, name, (SessionScope){numbers[pattern], numbers[source]},
-                                grant, &t->grants[grant].sessions, (uint32_t) MIN((uint64_t) opened, now));
+                        (void) session_table_open(t->sessions, name,
+                                (SessionScope){numbers[pattern], numbers[source]}, grant,
+                                &t->grants[grant].sessions, (uint32_t) MIN((uint64_t) opened, now));
         }
         if (grant != HASH_INDEX_NONE && !t->grants[grant].manual) {
                 Grant *g = &t->grants[grant];
@@ -890,13 +926,13 @@ bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
                 g.last = byte_reader_u32(&r);
                 user = byte_reader_text(&r);
                 if (r.failed || service >= n_names || pattern >= n_names || source >= n_names ||
-                    g.network.length > 128)
+                        g.network.length > 128)
                         return false;
                 g.service = numbers[service];
                 g.pattern = numbers[pattern];
                 g.source = numbers[source];
-                if (!restore(t, &g, user, now / USEC_PER_SEC) ||
-                    !decode_sessions(t, &g, &r, numbers, n_names, now / USEC_PER_SEC))
+                if (!restore(t, &g, user, judge_again(t, &g, user, true), now / USEC_PER_SEC) ||
+                        !decode_sessions(t, &g, &r, numbers, n_names, now / USEC_PER_SEC))
                         return false;
         }
         return byte_reader_complete(&r);
@@ -904,9 +940,17 @@ bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
 
 void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now) {
         Grant g = {
-                .network = entry->network, .user = USER_NONE, .leases = LEASE_LIST_INIT, .sessions = SESSION_LIST_INIT, .since = (uint32_t) now,
+                .network = entry->network,
+                .user = USER_NONE,
+                .leases = LEASE_LIST_INIT,
+                .sessions = SESSION_LIST_INIT,
+                .since = (uint32_t) now,
                 .until = (uint32_t) MIN(entry->until, (uint64_t) UINT32_MAX - 1),
         };
+        char name[RELAY_USER_MAX_BYTES];
+        int size = relay_user_decode(entry->user, name);
+        Span user = size > 0 ? span_make(name, (size_t) size) : SPAN_NONE;
+        const char *refused;
         uint32_t i;
 
         if (entry->verdict != RELAY_ALLOW || entry->until == 0)
@@ -914,9 +958,10 @@ void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now) {
         g.pattern = name_number(t, entry->how);
         g.manual = span_equal_string(entry->how, "manual");
         g.last = g.until > t->policy->ttl ? g.until - t->policy->ttl : 0;
+        refused = judge_again(t, &g, user, user.size > 0);
         i = find(t, &g.network);
         if (i == HASH_INDEX_NONE) {
-                (void) restore(t, &g, SPAN_NONE, now);
+                (void) restore(t, &g, user, refused, now);
                 return;
         }
         /* the state knew it, but not its latest login */

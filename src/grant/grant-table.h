@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Who may relay, until when, and why. Times are seconds since the epoch unless they are usec_t; `now` is always
- * an argument: nothing here reads a clock. Every change is told to the listener as it happens. */
+/* Who may relay, until when, and why. Times are seconds since the epoch unless they are usec_t; `now` is
+ * always an argument: nothing here reads a clock. Every change is told to the listener as it happens. */
 
 #include "grant/policy.h"
 #include "model/grant-event.h"
@@ -31,18 +31,18 @@ typedef enum GrantOutcome {
 /* A login was seen (verdict MATCH_LOGIN). Returns a GrantOutcome, or -ENOMEM. */
 int grant_table_login(GrantTable *t, const Login *login, uint64_t now);
 
-/* A session ended (verdict MATCH_LOGOUT): TTL= counts from then if it was the grant's last one. All sessions that
- * a server had have ended (MATCH_RESTART). Neither ever makes a grant. */
+/* A session ended (verdict MATCH_LOGOUT): TTL= counts from then if it was the grant's last one. All sessions
+ * that a server had have ended (MATCH_RESTART). Neither ever makes a grant. */
 void grant_table_logout(GrantTable *t, const Login *login, uint64_t now);
 void grant_table_restart(GrantTable *t, const Login *login, uint64_t now);
 
-/* A grant by hand; `ttl` in seconds, 0: TTL=. Ends a revocation of the same network. Returns 0 and the end in
- * *ret_until, or -EPERM and the reason, or -ENOMEM. */
+/* A grant by hand; `ttl` in seconds, 0: TTL=. Ends a revocation of the same network. Returns 0 and the end
+ * in *ret_until, or -EPERM and the reason, or -ENOMEM. */
 int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span user, usec_t now,
         uint64_t *ret_until, const char **ret_reason);
 
-/* Takes away the grants of a network and of all that lies in it; all of a user; all. Logins until `now` do not
- * bring them back. Return the number of grants that ended, or -errno. */
+/* Takes away the grants of a network and of all that lies in it; all of a user; all. Logins until `now` do
+ * not bring them back. Return the number of grants that ended, or -errno. */
 int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now);
 int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now);
 int grant_table_revoke_all(GrantTable *t, usec_t now);
@@ -68,8 +68,8 @@ uint32_t grant_table_count(const GrantTable *t);
 uint32_t grant_table_count_revocations(const GrantTable *t);
 uint32_t grant_table_count_sessions(const GrantTable *t);
 
-/* The first grant with a number of `from` or more. Returns its number, or GRANT_NONE (UINT32_MAX). Grants keep
- * their numbers while they last. */
+/* The first grant with a number of `from` or more. Returns its number, or GRANT_NONE (UINT32_MAX). Grants
+ * keep their numbers while they last. */
 uint32_t grant_table_next(const GrantTable *t, uint32_t from, GrantView *ret);
 bool grant_table_find(const GrantTable *t, const IpNetwork *network, GrantView *ret);
 
@@ -78,8 +78,8 @@ bool grant_table_is_covered(const GrantTable *t, const IpNetwork *network);
 
 /* Calls `each` for every record that grants and revocations are published as. Ends early and returns what
  * `each` returned when that is negative. */
-int grant_table_each_record(const GrantTable *t, uint64_t now, int (*each)(void *userdata, const RelayEntry *entry),
-        void *userdata);
+int grant_table_each_record(const GrantTable *t, uint64_t now,
+        int (*each)(void *userdata, const RelayEntry *entry), void *userdata);
 
 void grant_table_encode(const GrantTable *t, ByteWriter *w);
 void grant_table_encode_revocations(const GrantTable *t, ByteWriter *w);

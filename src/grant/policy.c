@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Policy: who may be granted. The never-list beats every grant; an Always= network beats a never-network only
- * if it is strictly longer, so that an exception can be made and a slip can't. */
+/* Policy: who may be granted. The never-list beats every grant; an Always= network beats a never-network
+ * only if it is strictly longer, so that an exception can be made and a slip can't. */
 
 #include "grant/policy.h"
 
@@ -15,17 +15,21 @@
 #define WIDEST_V6 32
 
 static const char *const builtin_never[] = {
-        "0.0.0.0/8",          /* this network, RFC 1122 3.2.1.3 */
-        "127.0.0.0/8",        /* loopback: every local user, and whatever is proxied */
-        "169.254.0.0/16",     /* link-local, RFC 3927 */
-        "224.0.0.0/4",        /* multicast, RFC 5771 */
-        "240.0.0.0/4",        /* reserved, RFC 1112, and broadcast */
+        "0.0.0.0/8",      /* this network, RFC 1122 3.2.1.3 */
+        "127.0.0.0/8",    /* loopback: every local user, and whatever is proxied */
+        "169.254.0.0/16", /* link-local, RFC 3927 */
+        "224.0.0.0/4",    /* multicast, RFC 5771 */
+        "240.0.0.0/4",    /* reserved, RFC 1112, and broadcast */
         "::/128", "::1/128", "fe80::/10", "ff00::/8", /* RFC 4291 */
 };
 
 /* RFC 1918, 6598, 4193: behind a gateway or a container's bridge everybody may have the same one. */
 static const char *const private_networks[] = {
-        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "fc00::/7",
 };
 
 int policy_init(Policy *p) {
@@ -83,7 +87,8 @@ static bool is_private(const IpNetwork *n) {
         for (size_t i = 0; i < ELEMENTSOF(private_networks); i++) {
                 IpNetwork wide;
 
-                if (ip_network_parse(span_from_string(private_networks[i]), &wide) >= 0 && ip_network_contains(&wide, n))
+                if (ip_network_parse(span_from_string(private_networks[i]), &wide) >= 0 &&
+                        ip_network_contains(&wide, n))
                         return true;
         }
         return false;
@@ -107,14 +112,15 @@ static bool matches_any(const StringList *globs, Span user) {
 
         if (globs->n == 0)
                 return false;
-        (void) snprintf(name, sizeof(name), "%.*s", (int) MIN(user.size, sizeof(name) - 1), strempty(user.data));
+        (void) snprintf(
+                name, sizeof(name), "%.*s", (int) MIN(user.size, sizeof(name) - 1), strempty(user.data));
         for (size_t i = 0; i < globs->n; i++)
                 if (fnmatch(globs->items[i], name, FNM_CASEFOLD | FNM_NOESCAPE) == 0)
                         return true;
         return false;
 }
 
-const char *policy_refuses(const Policy *p, const IpAddr *address, Span user) {
+const char *policy_refuses_address(const Policy *p, const IpAddr *address) {
         IpNetwork host = ip_network_of(address, 128);
 
         if (network_set_longest(&p->host, &host) >= 0 && is_never(p, &host))
@@ -123,6 +129,14 @@ const char *policy_refuses(const Policy *p, const IpAddr *address, Span user) {
                 return "it is an address that is never granted (loopback, link-local, multicast or Never=)";
         if (is_private(&host) && !private_is_allowed(p, &host) && network_set_longest(&p->always, &host) < 0)
                 return "it is a private address; if each client has its own, set Private= to their networks";
+        return NULL;
+}
+
+const char *policy_refuses(const Policy *p, const IpAddr *address, Span user) {
+        const char *reason = policy_refuses_address(p, address);
+
+        if (reason)
+                return reason;
         if (p->users.n > 0 && !matches_any(&p->users, user))
                 return "its user is not in Users=";
         if (matches_any(&p->deny_users, user))
@@ -134,7 +148,8 @@ const char *policy_refuses_manual(const Policy *p, const IpNetwork *network) {
         if (network->length < (ip_network_is_v4(network) ? WIDEST_V4 : WIDEST_V6))
                 return "a network wider than /8 (IPv6: /32) is never granted";
         if (is_never(p, network))
-                return "it is never granted (loopback, link-local, multicast, an address of this host, or Never=)";
+                return "it is never granted (loopback, link-local, multicast, an address of this host, or "
+                       "Never=)";
         return NULL;
 }
 

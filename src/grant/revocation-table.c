@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Revocations. There are few of them, made by hand; a table that is searched by address, and a list of users. */
+/* Revocations. There are few of them, made by hand; a table that is searched by address, and a list of
+ * users. */
 
 #include "grant/revocation-table.h"
 
@@ -57,8 +58,8 @@ static Span key_of(const IpNetwork *n) {
 }
 
 static bool revocation_equal(const void *items, uint32_t index, Span key) {
-        return ip_network_equal(&((const Revocation *) items)[index].network,
-                (const IpNetwork *) (const void *) key.data);
+        return ip_network_equal(
+                &((const Revocation *) items)[index].network, (const IpNetwork *) (const void *) key.data);
 }
 
 static uint32_t find(const RevocationTable *t, const IpNetwork *n) {
@@ -154,8 +155,8 @@ void revocation_table_put_all(RevocationTable *t, usec_t at) {
         t->all_at = MAX(t->all_at, at);
 }
 
-const char *revocation_table_refuses(const RevocationTable *t, const IpNetwork *host, Span user, usec_t time,
-        uint64_t now) {
+const char *revocation_table_refuses(
+        const RevocationTable *t, const IpNetwork *host, Span user, usec_t time, uint64_t now) {
         const RevokedUser *u = user.size > 0 ? find_user(t, user) : NULL;
 
         if (time <= t->all_at)
@@ -182,7 +183,7 @@ void revocation_table_expire(RevocationTable *t, uint64_t now,
         bool (*is_covered)(void *userdata, const IpNetwork *network), void *userdata) {
         for (uint32_t i = t->n; i-- > 0;)
                 if (now >= t->items[i].keep_until && now >= t->items[i].barred_until &&
-                    !is_covered(userdata, &t->items[i].network))
+                        !is_covered(userdata, &t->items[i].network))
                         remove_at(t, i);
         for (uint32_t i = t->n_users; i-- > 0;)
                 if (now >= t->users[i].keep_until && !t->users[i].blocked) {

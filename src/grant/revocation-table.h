@@ -30,7 +30,8 @@ int revocation_table_put(RevocationTable *t, const Revocation *revocation);
 /* Ends the revocation of this very network, if there is one. */
 void revocation_table_remove(RevocationTable *t, const IpNetwork *network);
 
-/* Revokes all logins of a user so far; with `block` those to come too, until user_unblock. Returns 0 or -errno. */
+/* Revokes all logins of a user so far; with `block` those to come too, until user_unblock. Returns 0 or
+ * -errno. */
 int revocation_table_put_user(RevocationTable *t, Span user, usec_t at, bool block, uint64_t keep_until);
 /* Returns false if the user was not blocked. */
 bool revocation_table_unblock(RevocationTable *t, Span user);
@@ -38,8 +39,8 @@ bool revocation_table_unblock(RevocationTable *t, Span user);
 void revocation_table_put_all(RevocationTable *t, usec_t at);
 
 /* Why a login at `time` from `host` may not be granted, or NULL. */
-const char *revocation_table_refuses(const RevocationTable *t, const IpNetwork *host, Span user, usec_t time,
-        uint64_t now);
+const char *revocation_table_refuses(
+        const RevocationTable *t, const IpNetwork *host, Span user, usec_t time, uint64_t now);
 
 /* Forgets those that are over; `is_covered` says of a network whether something wider is published, in which
  * case its revocation goes on. */

@@ -47,7 +47,8 @@ SessionTable *session_table_free(SessionTable *t) {
 }
 
 uint64_t session_table_hash(const SessionTable *t, const char *pattern, const char *source, Span key) {
-        uint64_t where[2] = {siphash24(pattern, strlen(pattern), t->seed), siphash24(source, strlen(source), t->seed)};
+        uint64_t where[2] = {
+                siphash24(pattern, strlen(pattern), t->seed), siphash24(source, strlen(source), t->seed)};
 
         return siphash24(key.data, key.size, where);
 }
@@ -96,7 +97,8 @@ int session_table_open(SessionTable *t, uint64_t name, SessionScope scope, uint3
         int r;
 
         if (i != HASH_INDEX_NONE) {
-                /* a line read again; a name that has moved to another grant stays where it is until it ends */
+                /* a line read again; a name that has moved to another grant stays where it is until it ends
+                 */
                 if (t->sessions[i].grant == grant)
                         t->sessions[i].opened = MAX(t->sessions[i].opened, time);
                 return 0;
@@ -111,7 +113,12 @@ int session_table_open(SessionTable *t, uint64_t name, SessionScope scope, uint3
         else
                 t->free = t->sessions[i].next;
         t->sessions[i] = (Session){
-                .name = name, .grant = grant, .next = list->first, .previous = NONE, .opened = time, .scope = scope,
+                .name = name,
+                .grant = grant,
+                .next = list->first,
+                .previous = NONE,
+                .opened = time,
+                .scope = scope,
         };
         if (list->first != NONE)
                 t->sessions[list->first].previous = i;
@@ -147,10 +154,11 @@ bool session_table_close(SessionTable *t, SessionList *list, uint64_t name) {
         return true;
 }
 
-void session_table_close_scope(SessionTable *t, SessionList *list, SessionScope scope) {
+void session_table_close_scope(SessionTable *t, SessionList *list, SessionScope scope, uint64_t time) {
         for (uint32_t i = list->first, next; i != NONE; i = next) {
                 next = t->sessions[i].next;
-                if (t->sessions[i].scope.pattern == scope.pattern && t->sessions[i].scope.source == scope.source)
+                if (t->sessions[i].scope.pattern == scope.pattern &&
+                        t->sessions[i].scope.source == scope.source && t->sessions[i].opened <= time)
                         close_at(t, list, i);
         }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Open sessions: an IMAP client logs in once and stays for days. A session belongs to a grant, known by number,
- * and is named by what the server calls it in its log. */
+/* Open sessions: an IMAP client logs in once and stays for days. A session belongs to a grant, known by
+ * number, and is named by what the server calls it in its log. */
 
 #include "basic/hash-index.h"
 #include "state/bytes.h"
@@ -30,8 +30,8 @@ SessionTable *session_table_free(SessionTable *t);
 
 DEFINE_CLEANUP(SessionTable *, session_table_free)
 
-/* A name as the table keeps it: a keyed hash, so that a million of them stay small and nobody can make two of
- * them meet. */
+/* A name as the table keeps it: a keyed hash, so that a million of them stay small and nobody can make two
+ * of them meet. */
 uint64_t session_table_hash(const SessionTable *t, const char *pattern, const char *source, Span key);
 
 /* Opens a session of a grant at `time` (seconds), or moves it there. Returns 0, -ENOSPC or -ENOMEM. */
@@ -41,10 +41,10 @@ int session_table_open(SessionTable *t, uint64_t name, SessionScope scope, uint3
 /* The grant of a session, UINT32_MAX if there is none of this name. */
 uint32_t session_table_find(const SessionTable *t, uint64_t name);
 
-/* Ends a session of this list by name; all of them that have this scope; all of them. The first returns false if
- * it is not there. */
+/* Ends a session of this list by name; all of this scope that were open at `time` (seconds); all of them.
+ * The first returns false if it is not there. */
 bool session_table_close(SessionTable *t, SessionList *list, uint64_t name);
-void session_table_close_scope(SessionTable *t, SessionList *list, SessionScope scope);
+void session_table_close_scope(SessionTable *t, SessionList *list, SessionScope scope, uint64_t time);
 void session_table_close_all(SessionTable *t, SessionList *list);
 
 /* When the youngest session of the list was opened, seconds; 0: it is empty. */

@@ -11,10 +11,10 @@
 #define NONE UINT32_MAX
 
 typedef struct User {
-        char *name;       /* as last logged; NULL: free, and then first is the next free one */
-        uint32_t first;   /* lease */
-        uint32_t n;       /* leases */
-        uint32_t refs;    /* leases and grants that name it */
+        char *name;     /* as last logged; NULL: free, and then first is the next free one */
+        uint32_t first; /* lease */
+        uint32_t n;     /* leases */
+        uint32_t refs;  /* leases and grants that name it */
 } User;
 
 typedef struct Lease {
@@ -62,7 +62,8 @@ typedef struct FoldedName {
 static Span fold(FoldedName *buf, Span name) {
         buf->size = MIN(name.size, sizeof(buf->text));
         for (size_t i = 0; i < buf->size; i++)
-                buf->text[i] = (char) (name.data[i] >= 'A' && name.data[i] <= 'Z' ? name.data[i] | 0x20 : name.data[i]);
+                buf->text[i] = (char) (name.data[i] >= 'A' && name.data[i] <= 'Z' ? name.data[i] | 0x20
+                                                                                  : name.data[i]);
         return span_make(buf->text, buf->size);
 }
 
@@ -75,7 +76,8 @@ static bool user_equal(const void *items, uint32_t index, Span key) {
 uint32_t user_table_find(const UserTable *t, Span name) {
         FoldedName buf;
 
-        return name.size == 0 ? USER_NONE : hash_index_find(&t->by_name, fold(&buf, name), user_equal, t->users);
+        return name.size == 0 ? USER_NONE
+                              : hash_index_find(&t->by_name, fold(&buf, name), user_equal, t->users);
 }
 
 /* Doubles an array that is full. Returns false when there is no memory. */
@@ -222,6 +224,11 @@ int user_table_lease(UserTable *t, uint32_t user, uint32_t grant, LeaseList *lis
         t->users[user].n++;
         t->users[user].refs++;
         return 1;
+}
+
+void user_table_touch(UserTable *t, const LeaseList *list, uint32_t time) {
+        for (uint32_t i = list->first; i != NONE; i = t->leases[i].next_of_grant)
+                t->leases[i].last = MAX(t->leases[i].last, time);
 }
 
 void user_table_prune(UserTable *t, LeaseList *list, uint32_t alive_from) {

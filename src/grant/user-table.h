@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Users, and which grants their logins hold: a lease is one user at one grant. Grants are known by number. */
+/* Users, and which grants their logins hold: a lease is one user at one grant. Grants are known by number.
+ */
 
 #include "basic/hash-index.h"
 
@@ -15,9 +16,9 @@ UserTable *user_table_free(UserTable *t);
 
 DEFINE_CLEANUP(UserTable *, user_table_free)
 
-/* Finds a user by name, ASCII case folded, names cut at 255 bytes; user_table_intern() makes one if need be and
- * counts a reference to it, which user_table_unref() takes back. Return a number, or USER_NONE (not there, no
- * name, no memory). */
+/* Finds a user by name, ASCII case folded, names cut at 255 bytes; user_table_intern() makes one if need be
+ * and counts a reference to it, which user_table_unref() takes back. Return a number, or USER_NONE (not
+ * there, no name, no memory). */
 uint32_t user_table_find(const UserTable *t, Span name);
 uint32_t user_table_intern(UserTable *t, Span name);
 void user_table_unref(UserTable *t, uint32_t user);
@@ -35,6 +36,9 @@ typedef struct LeaseList {
  * Returns 1 for a new lease, 0 for a known one, -EDQUOT for too many, -ENOMEM. */
 int user_table_lease(UserTable *t, uint32_t user, uint32_t grant, LeaseList *list, uint32_t time,
         uint32_t alive_from, uint32_t max);
+
+/* Counts all users of a grant as logged in at `time`. */
+void user_table_touch(UserTable *t, const LeaseList *list, uint32_t time);
 
 /* Drops the leases of a grant without a login since `alive_from`. */
 void user_table_prune(UserTable *t, LeaseList *list, uint32_t alive_from);

@@ -267,7 +267,7 @@ static int check_rule(const Pattern *p, const Rule *rule, bool has_connect, IniE
         return 0;
 }
 
-static int check_pattern(const Pattern *p, IniError *error) {
+static int check_pattern(Pattern *p, IniError *error) {
         IniPlace place = {p->path, 0};
         bool has_connect = false, has_login = false, positive = false, negative = false, any_head = false;
         int r;
@@ -275,6 +275,7 @@ static int check_pattern(const Pattern *p, IniError *error) {
         for (size_t i = 0; i < p->n_rules; i++) {
                 has_connect |= p->rules[i].kind == RULE_CONNECT;
                 has_login |= p->rules[i].kind == RULE_LOGIN;
+                p->has_logout |= p->rules[i].kind == RULE_LOGOUT;
         }
         for (size_t i = 0; i < p->n_rules; i++) {
                 r = check_rule(p, &p->rules[i], has_connect, error);

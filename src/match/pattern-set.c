@@ -476,22 +476,22 @@ static void accept(Judging *j, Pattern *p, const Rule *rule, const RegexMatch *m
                 return;
         }
         login->user = match->group[REGEX_GROUP_USER];
-        login->key = match->group[REGEX_GROUP_KEY];
         login->service = lower_service(j->set,
                 rule->service ? span_from_string(rule->service) : match->group[REGEX_GROUP_SERVICE]);
         login->time = j->record->ops->time(j->record);
-        if (rule->kind == RULE_LOGIN || rule->kind == RULE_CONNECT)
-                find_address(j, p, match, login);
-        if (login->verdict == MATCH_REFUSED)
-                return;
-        if (login->time == 0)
-                refuse(login, MATCH_REFUSED, "its time stamp can't be read");
-        else if (!is_trusted(j, p))
+        /* a key joins two lines, or names a session where something ends one */
+        if (p->has_logout)
+                login->key = match->group[REGEX_GROUP_KEY];
+        if (!is_trusted(j, p))
                 refuse_untrusted(j, p, login);
         else if (from && from->torn)
                 refuse(login, MATCH_TORN, "journald tore this message or the one before it");
-        else if (rule->kind == RULE_CONNECT) {
-                Span key = join_key(j, p, login->key, buf);
+        else if (login->time == 0)
+                refuse(login, MATCH_REFUSED, "its time stamp can't be read");
+        else if (rule->kind == RULE_LOGIN || rule->kind == RULE_CONNECT)
+                find_address(j, p, match, login);
+        if (login->verdict == MATCH_CONNECT) {
+                Span key = join_key(j, p, match->group[REGEX_GROUP_KEY], buf);
 
                 if (key.size > 0)
                         stream_state_connect(j->streams, key, &login->address, login->time);
