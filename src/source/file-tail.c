@@ -60,7 +60,11 @@ static bool unchanged(int fd, const FilePosition *p) {
 /* What is buffered behind the position must still be what the file has there: half a line may be all there is. */
 static bool same_content(const FileTail *t) {
         const LineSplitter *s = &t->splitter;
+        struct stat st;
 
+        /* what was dropped of an over-long line can't be compared, but it must be there */
+        if (s->held > 0 && (fstat(t->fd, &st) < 0 || (uint64_t) st.st_size < t->position.offset + s->held))
+                return false;
         return unchanged(t->fd, &t->position) &&
                same_bytes(t->fd, t->position.offset + s->held, s->buffer + s->begin,
                        MIN(s->end - s->begin, (size_t) FILE_TAIL_MARK_BYTES));
@@ -97,6 +101,9 @@ int file_tail_sync(FileTail *t) {
             pread(t->fd, p->head, before, 0) != (ssize_t) before)
                 return -EIO;
         if (pread(t->fd, p->before, before, (off_t) (offset - before)) != (ssize_t) before)
+                return -EIO;
+        /* the file may have been replaced since it was read: never stand in the middle of a line */
+        if (p->before[before - 1] != '\n')
                 return -EIO;
         if (fstat(t->fd, &st) < 0)
                 return -errno;

@@ -30,6 +30,7 @@ typedef struct Tail {
         FileTail file;
         sd_event_source *watch;
         usec_t last_line; /* when something was last read from it */
+        bool over;        /* it was cut short: there is nothing more for us */
 } Tail;
 
 typedef struct SourceFile {
@@ -270,7 +271,11 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
         while (*budget > 0) {
                 bool cut;
                 Span line;
-                int r = file_tail_next(&t->file, &line, &cut);
+                int r;
+
+                if (t->over)
+                        return true;
+                r = file_tail_next(&t->file, &line, &cut);
 
                 switch (r) {
                 case FILE_TAIL_MORE:
@@ -283,8 +288,7 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
                 case FILE_TAIL_REPLACED:
                         /* an old file that was cut short has nothing more for us */
                         note_gap(f, NULL);
-                        if (t != f->current || file_tail_rewind(&t->file) < 0)
-                                return true;
+                        t->over = t != f->current || file_tail_rewind(&t->file) < 0;
                         break;
                 default:
                         source_note(&f->base, SOURCE_NOTE_TROUBLE, "%s can't be read: %s", f->base.name, strerror(-r));
@@ -360,7 +364,7 @@ static void on_path_changed(void *userdata) {
 /* Takes up the saved positions, oldest first; the last one was the log's own. */
 static void resume(SourceFile *f) {
         uint64_t since = 0;
-        bool found = true;
+        bool lost = false;
 
         for (size_t i = 0; i < f->n_saved; i++) {
                 const FilePosition *p = &f->saved[i];
@@ -368,17 +372,16 @@ static void resume(SourceFile *f) {
 
                 since = MAX(since, p->modified);
                 if (f->current && file_tail_matches(&f->current->file, p))
-                        found = file_tail_seek(&f->current->file, p) >= 0;
-                else if ((t = find_saved(f, p))) {
+                        lost |= file_tail_seek(&f->current->file, p) < 0;
+                else if ((t = find_saved(f, p)))
                         add_old(f, t);
-                        found = true;
-                } else
-                        found = p->inode != 0 && p->offset == 0; /* nothing was read of it */
+                else
+                        lost |= p->inode == 0 || p->offset > 0; /* else nothing was read of it */
         }
         if (f->n_saved > 0)
                 add_missed(f, since, f->current ? f->current->file.position.device : 0,
                         f->current ? f->current->file.position.inode : 0);
-        if (!found)
+        if (lost)
                 note_gap(f, NULL);
         f->saved = (free(f->saved), NULL);
         f->n_saved = 0;
@@ -413,6 +416,7 @@ static void source_file_check(Source *s) {
 }
 
 static void source_file_encode(Source *s, ByteWriter *w) {
+        static const FilePosition none;
         SourceFile *f = (SourceFile *) s;
         bool waiting = f->saved != NULL;
         size_t n = waiting ? f->n_saved : f->n_old + (f->current ? 1 : 0);
@@ -421,12 +425,13 @@ static void source_file_encode(Source *s, ByteWriter *w) {
         byte_writer_u64(w, f->clock.latest);
         for (size_t i = 0; i < n; i++) {
                 Tail *t = i < f->n_old ? f->old[i] : f->current;
+                const FilePosition *p = waiting ? &f->saved[i] : &t->file.position;
 
-                /* a position that can't be brought up to date belongs to a file that has been replaced: the bytes
-                 * around it will not match, and that is a gap */
+                /* a position that can't be brought up to date belongs to a file that has been replaced: this
+                 * one matches nothing, and that is a gap; the tail itself will see it when it reads on */
                 if (!waiting && file_tail_sync(&t->file) < 0)
-                        memset(&t->file.position, 0, sizeof(t->file.position));
-                file_position_encode(waiting ? &f->saved[i] : &t->file.position, w);
+                        p = &none;
+                file_position_encode(p, w);
         }
 }
 

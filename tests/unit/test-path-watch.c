@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Watching a path: every way in which it can come to name another file is told, and what is beside it is not. */
+#include "check.h"
+
+#include "source/path-watch.h"
+
+static void on_changed(void *userdata) {
+        (*(unsigned *) userdata)++;
+}
+
+typedef struct Watched {
+        sd_event *event;
+        PathWatch *watch;
+        unsigned told;
+} Watched;
+
+static void turn(sd_event *event) {
+        int r;
+
+        while ((r = sd_event_run(event, 0)) > 0)
+                ;
+        assert_ok(r);
+}
+
+static bool was_told(Watched *w) {
+        turn(w->event);
+        if (w->told == 0)
+                return false;
+        w->told = 0;
+        return true;
+}
+
+static void begin(Watched *w, const char *path) {
+        _cleanup_free_ char *full = NULL, *here = getcwd(NULL, 0);
+
+        assert_non_null(here);
+        assert_true(asprintf(&full, "%s/%s", here, path) > 0);
+        w->told = 0;
+        assert_ok(sd_event_new(&w->event));
+        assert_ok(path_watch_new(w->event, full, on_changed, &w->told, &w->watch));
+        assert_false(was_told(w));
+}
+
+static void end(Watched *w) {
+        path_watch_free(w->watch);
+        sd_event_unref(w->event);
+}
+
+static void test_file(_unused_ void **state) {
+        Watched w;
+
+        put_text("log", "a\n");
+        begin(&w, "log");
+        put_text("other", "a\n");
+        assert_int_equal(unlink("other"), 0);
+        assert_false(was_told(&w));
+        assert_int_equal(rename("log", "log.1"), 0);
+        assert_true(was_told(&w));
+        put_text("log", "");
+        assert_true(was_told(&w));
+        assert_int_equal(unlink("log"), 0);
+        assert_true(was_told(&w));
+        put_text("new", "");
+        assert_false(was_told(&w));
+        assert_int_equal(rename("new", "log"), 0);
+        assert_true(was_told(&w));
+        assert_int_equal(chmod("log", 0), 0);
+        assert_true(was_told(&w));
+        end(&w);
+}
+
+static void test_directories(_unused_ void **state) {
+        Watched w;
+
+        begin(&w, "a/b/log");
+        assert_int_equal(mkdir("a", 0755), 0);
+        assert_true(was_told(&w));
+        assert_int_equal(mkdir("a/b", 0755), 0);
+        assert_true(was_told(&w));
+        put_text("a/b/log", "");
+        assert_true(was_told(&w));
+        /* the whole way goes, and comes back as something else */
+        assert_int_equal(rename("a", "old"), 0);
+        assert_true(was_told(&w));
+        put_text("old/b/x", "");
+        assert_int_equal(rename("old/b/log", "old/b/log.1"), 0);
+        (void) was_told(&w);
+        assert_int_equal(mkdir("a", 0755), 0);
+        assert_true(was_told(&w));
+        /* made at once, before anybody has looked */
+        assert_int_equal(mkdir("a/b", 0755), 0);
+        put_text("a/b/log", "");
+        assert_true(was_told(&w));
+        assert_int_equal(unlink("a/b/log"), 0);
+        assert_true(was_told(&w));
+        assert_int_equal(rmdir("a/b"), 0);
+        assert_int_equal(rmdir("a"), 0);
+        assert_true(was_told(&w));
+        assert_int_equal(mkdir("a", 0755), 0);
+        assert_int_equal(mkdir("a/b", 0755), 0);
+        assert_true(was_told(&w));
+        put_text("a/b/log", "");
+        assert_true(was_told(&w));
+        end(&w);
+}
+
+static void test_links(_unused_ void **state) {
+        Watched w;
+
+        assert_int_equal(mkdir("one", 0755), 0);
+        assert_int_equal(mkdir("two", 0755), 0);
+        assert_int_equal(mkdir("deep", 0755), 0);
+        put_text("one/real", "");
+        put_text("two/real", "");
+        assert_int_equal(symlink("../current/real", "deep/log"), 0);
+        assert_int_equal(symlink("one", "current"), 0);
+        begin(&w, "deep/log");
+        /* the link in a directory's place */
+        assert_int_equal(symlink("two", "next"), 0);
+        assert_int_equal(rename("next", "current"), 0);
+        assert_true(was_told(&w));
+        /* now the other one's file counts */
+        assert_int_equal(unlink("one/real"), 0);
+        assert_false(was_told(&w));
+        assert_int_equal(unlink("two/real"), 0);
+        assert_true(was_told(&w));
+        put_text("two/real", "");
+        assert_true(was_told(&w));
+        /* the last one, to an absolute path */
+        assert_int_equal(unlink("deep/log"), 0);
+        assert_true(was_told(&w));
+        {
+                _cleanup_free_ char *full = NULL, *here = getcwd(NULL, 0);
+
+                assert_true(here && asprintf(&full, "%s/one/real", here) > 0);
+                assert_int_equal(symlink(full, "deep/log"), 0);
+        }
+        assert_true(was_told(&w));
+        put_text("one/real", "");
+        assert_true(was_told(&w));
+        end(&w);
+}
+
+static void test_loops(_unused_ void **state) {
+        Watched w;
+
+        assert_int_equal(symlink("b", "a"), 0);
+        assert_int_equal(symlink("a", "b"), 0);
+        begin(&w, "a/log");
+        assert_int_equal(unlink("a"), 0);
+        assert_true(was_told(&w));
+        assert_int_equal(mkdir("a", 0755), 0);
+        assert_true(was_told(&w));
+        put_text("a/log", "");
+        assert_true(was_told(&w));
+        end(&w);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                in_directory(test_file),
+                in_directory(test_directories),
+                in_directory(test_links),
+                in_directory(test_loops),
+        };
+
+        return cmocka_run_group_tests_name("path-watch", tests, NULL, NULL);
+}
