@@ -19,9 +19,10 @@
 #define RECORD_HEAD_BYTES 8
 #define SLOT_BYTES 8
 
-/* Tables are half empty, so a look-up ends after a few slots: among a million neighbouring addresses the longest
- * run that was seen is 40. One that goes on and on was made by somebody else. */
-#define PROBES_MAX 2048
+/* Tables are half empty, so a look-up ends after a few slots. The longest run of taken slots seen among 300,000 or
+ * 1,000,000 addresses was 50 (at random) and 272 (neighbours, which this hash likes least); one thirty times as
+ * long was made by somebody else. */
+#define PROBES_MAX 8192
 
 /* Slots read at once: enough for nearly every look-up, and less than a page is copied for one. */
 #define PROBES_AT_ONCE 16

@@ -292,7 +292,7 @@ static void test_endless_table(_unused_ void **state) {
         assert_int_equal(cdb_file_find(&f, key_of(0, key), buf, sizeof(buf), &size), -EBADMSG);
 }
 
-/* The longest run of taken slots among neighbouring addresses, for PROBES_MAX. */
+/* Neighbouring addresses make long runs of taken slots: no look-up among them may be taken for damage. */
 static void test_neighbours(_unused_ void **state) {
         _cleanup_(cdb_file_close) CdbFile f = CDB_FILE_INIT;
         char key[32], buf[80];
