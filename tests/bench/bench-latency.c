@@ -83,7 +83,8 @@ static pid_t start_daemon(const char *daemon, const char *patterns) {
         (void) snprintf(option, sizeof(option), "--patterns=%s", patterns);
         (void) setenv("RUNTIME_DIRECTORY", directory, 1);
         (void) setenv("STATE_DIRECTORY", directory, 1);
-        (void) freopen("/dev/null", "w", stderr);
+        if (!freopen("/dev/null", "w", stderr))
+                _exit(127);
         (void) execl(daemon, daemon, config, option, NULL);
         _exit(127);
 }
