@@ -274,7 +274,7 @@ static void end_grant(GrantTable *t, uint32_t i, GrantEventType type, const char
 
 /* What may be told to the world at `now`. */
 static uint32_t publishable(const GrantTable *t, const Grant *g, uint64_t now) {
-        return (uint32_t) MIN((uint64_t) g->until, now + t->policy->ttl + t->policy->ttl / 16);
+        return (uint32_t) MIN((uint64_t) g->until, now + t->policy->ttl);
 }
 
 static void publish(GrantTable *t, uint32_t i, uint64_t now, GrantEventType type) {
