@@ -60,9 +60,15 @@ struct ControlPage {
 
 /* ---- methods ---- */
 
-/* What a handler said, as sd-bus wants to hear it. */
+/* What a handler said, as sd-bus wants to hear it: a D-Bus text that is not UTF-8 would end the connection. */
 static int refuse(sd_bus_error *error, int r, const char *text) {
-        return sd_bus_error_set(error, CONTROL_ERROR, text[0] ? text : strerror(-r));
+        char printable[CONTROL_ERROR_BYTES];
+
+        (void) snprintf(printable, sizeof(printable), "%s", text[0] ? text : strerror(-r));
+        for (char *p = printable; *p; p++)
+                if (*p < 0x20 || *p > 0x7e)
+                        *p = '?';
+        return sd_bus_error_set(error, CONTROL_ERROR, printable);
 }
 
 static void doom(Connection *c) {

@@ -229,18 +229,32 @@ static bool judge_syslog(LineJudge *j, Span line, bool cut, usec_t now, LogLine 
         return true;
 }
 
-/* Tries the other heads, until a pattern has something to say. Returns the head. */
+static bool is_taken(const Login *login) {
+        return login->verdict == MATCH_LOGIN || login->verdict == MATCH_LOGOUT || login->verdict == MATCH_CONNECT ||
+                login->verdict == MATCH_RESTART;
+}
+
+/* Tries the other heads, until a pattern takes the line; else what was said first stands. Returns the head. */
 static LogHead judge_others(LineJudge *j, Span line, bool cut, usec_t now, const PatternSelection *selections,
         LogLine *parsed, Login *ret, bool *any_head) {
+        LogHead head = LOG_HEAD_SYSLOG;
+        LogLine tried;
+        Login login;
+
         for (LogHead h = LOG_HEAD_SYSLOG + 1; h < _LOG_HEAD_MAX; h++) {
-                if (selections[h].n == 0 || !log_line_parse(line, h, parsed))
+                if (selections[h].n == 0 || !log_line_parse(line, h, &tried))
                         continue;
                 *any_head = true;
-                ask(j, parsed, cut, now, &selections[h], ret);
-                if (ret->verdict != MATCH_NONE)
-                        return h;
+                ask(j, &tried, cut, now, &selections[h], &login);
+                if (ret->verdict != MATCH_NONE && !is_taken(&login))
+                        continue;
+                *ret = login;
+                *parsed = tried;
+                head = h;
+                if (is_taken(&login))
+                        break;
         }
-        return LOG_HEAD_SYSLOG;
+        return head;
 }
 
 void line_judge(LineJudge *j, Span line, bool cut, usec_t now, Login *ret, const Pattern **ret_pattern) {
