@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking grants away: by network, by user, all. What was taken is noted before it ends, so that no login
+ * from before brings it back. */
+
+#include "grant/grant-table-internal.h"
+
+#include <errno.h>
+
+/* TTL= may be set longer later. */
+#define KEEP_SECONDS (24 * 3600)
+
+static uint64_t keep_until(const GrantTable *t, usec_t now) {
+        /* a line older than TTL= is stale anyway; a day, because TTL= may be set longer later */
+        return now / USEC_PER_SEC + MAX(t->policy->ttl, (uint32_t) KEEP_SECONDS);
+}
+
+static int revoke_inside(GrantTable *t, const IpNetwork *network) {
+        int ended = 0;
+
+        for (uint32_t i = 0; i < t->n; i++)
+                if (t->grants[i].network.length != FREE_LENGTH &&
+                        ip_network_contains(network, &t->grants[i].network)) {
+                        grant_table_end(t, i, GRANT_EVENT_REVOKED, "by hand");
+                        ended++;
+                }
+        return ended;
+}
+
+int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
+        /* an IPv6 client, or a part of its prefix, stands for the prefix that was granted */
+        IpNetwork own = policy_network_of(t->policy, &network->addr);
+        IpNetwork target = network->length > own.length ? own : *network;
+        Revocation revocation = {target, now, 0, keep_until(t, now)};
+        uint32_t i = grant_store_find(t, &target);
+        GrantEvent event = {
+                .type = GRANT_EVENT_REVOKED,
+                .network = target,
+                .service = "",
+                .pattern = "",
+                .source = "",
+                .reason = "by hand",
+        };
+        int r = revocation_table_put(t->revocations, &revocation);
+
+        if (r < 0)
+                return r;
+        if (target.length < 128)
+                r = revoke_inside(t, &target);
+        else if (i != HASH_INDEX_NONE) {
+                grant_table_end(t, i, GRANT_EVENT_REVOKED, "by hand");
+                r = 1;
+        }
+        /* told even if there was no grant: it may lie in a wider one */
+        if (i == HASH_INDEX_NONE)
+                t->listener(t->userdata, &event);
+        return r;
+}
+
+int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now) {
+        uint32_t number;
+        int r = revocation_table_put_user(t->revocations, user, now, block, keep_until(t, now)), ended = 0;
+
+        if (r < 0)
+                return r;
+        number = user_table_find(t->users, user);
+        /* a shared user has no leases, and a grant may name a user whose lease was not kept */
+        for (uint32_t i = 0; number != USER_NONE && i < t->n; i++) {
+                Revocation revocation = {t->grants[i].network, now, 0, keep_until(t, now)};
+
+                if (t->grants[i].network.length == FREE_LENGTH || t->grants[i].user != number)
+                        continue;
+                r = revocation_table_put(t->revocations, &revocation);
+                if (r < 0)
+                        return r;
+                grant_table_end(t, i, GRANT_EVENT_REVOKED, "its user was revoked by hand");
+                ended++;
+                number = user_table_find(t->users, user);
+        }
+        while ((number = user_table_find(t->users, user)) != USER_NONE) {
+                uint32_t i = user_table_first_grant(t->users, number);
+                Revocation revocation;
+
+                if (i == GRANT_NONE)
+                        break;
+                revocation = (Revocation){t->grants[i].network, now, 0, keep_until(t, now)};
+                r = revocation_table_put(t->revocations, &revocation);
+                if (r < 0)
+                        return r;
+                grant_table_end(t, i, GRANT_EVENT_REVOKED, "its user was revoked by hand");
+                ended++;
+        }
+        return ended;
+}
+
+int grant_table_revoke_all(GrantTable *t, usec_t now) {
+        int ended = (int) t->used;
+
+        revocation_table_put_all(t->revocations, now);
+        for (uint32_t i = 0; i < t->n; i++)
+                if (t->grants[i].network.length != FREE_LENGTH)
+                        grant_table_end(t, i, GRANT_EVENT_REVOKED, "all were revoked by hand");
+        return ended;
+}
+
+bool grant_table_unblock(GrantTable *t, Span user) {
+        return revocation_table_unblock(t->revocations, user);
+}

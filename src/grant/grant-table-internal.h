@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Inside of the grant table, for its own files only: grant-store.c keeps the grants, grant-table.c makes and
+ * ends them, grant-revoke.c takes them away, grant-view.c shows them, grant-state.c saves them. */
+
+#include "grant/grant-table.h"
+#include "grant/revocation-table.h"
+#include "grant/session-table.h"
+#include "grant/user-table.h"
+
+#define NONE UINT32_MAX
+
+/* Names of patterns, services and sources together; the regexes bound them, an odd one is "". */
+#define NAMES_MAX 1024
+
+typedef struct Grant {
+        IpNetwork network; /* length 255: free, and then heap is the next free one */
+        bool manual;
+        uint16_t service, pattern, source; /* in names */
+        uint32_t user;                     /* whose login was the last */
+        uint32_t until, since, last, published;
+        uint32_t heap; /* its place there */
+        LeaseList leases;
+        SessionList sessions; /* while one is open the grant lasts, for MaxSession= at most */
+} Grant;
+
+#define FREE_LENGTH 255
+
+struct GrantTable {
+        const Policy *policy;
+        GrantListener listener;
+        void *userdata;
+        Grant *grants;
+        uint32_t n, used, free;
+        HashIndex index;
+        uint32_t *heap; /* grant numbers; the one that is due first comes first */
+        StringList names;
+        UserTable *users;
+        SessionTable *sessions;
+        RevocationTable *revocations;
+        uint32_t *wide; /* grants by hand for more than one host */
+        uint32_t n_wide;
+};
+
+/* ---- grant-store.c: an array of grants, found by network through a hash and by time through a heap ---- */
+
+/* The number of a name, which is added if it is new; 0, the number of "", when there is no room. */
+uint16_t grant_store_name(GrantTable *t, Span name);
+
+uint32_t grant_store_find(const GrantTable *t, const IpNetwork *n);
+/* Adds a grant that nobody has heard of yet. Returns 0 or -ENOMEM. */
+int grant_store_add(GrantTable *t, const IpNetwork *network, uint32_t until, uint32_t *ret);
+/* Removes it, its leases and its sessions. */
+void grant_store_remove(GrantTable *t, uint32_t i);
+
+/* When the grant is over, or shortly before the world would think so. */
+uint32_t grant_store_due(const GrantTable *t, uint32_t i);
+/* Moves the grant at this place of the heap to where its due time belongs. */
+void grant_store_sift(GrantTable *t, uint32_t place);
+/* Orders the heap anew, when everything may be due at another time than before. */
+void grant_store_sift_all(GrantTable *t);
+
+/* ---- grant-table.c ---- */
+
+/* The end as people should see it. */
+uint32_t grant_table_shown_until(const Grant *g);
+/* How long a grant that was not made by hand may last, by what is known of it. */
+uint32_t grant_table_longest(const GrantTable *t, const Grant *g);
+/* What may be told to the world at `now`. */
+uint32_t grant_table_publishable(const GrantTable *t, const Grant *g, uint64_t now);
+void grant_table_set_user(GrantTable *t, Grant *g, Span name);
+/* Notes a grant by hand for more than one host. Returns 0 or -errno. */
+int grant_table_note_wide(GrantTable *t, uint32_t i);
+/* Tells the listener that the grant has ended, and removes it. */
+void grant_table_end(GrantTable *t, uint32_t i, GrantEventType type, const char *reason);
+/* Why a grant may no longer be, or NULL. Without its user (`user_known` is false) it can't be judged by
+ * Users= again, but it was when it was made. */
+const char *grant_table_judge_again(const GrantTable *t, const Grant *g, Span user, bool user_known);
+/* True if something wider than the network is allowed. */
+bool grant_table_is_inside_wider(const GrantTable *t, const IpNetwork *network);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The grants as others see them: one by one, and as the records that are published. */
+
+#include "grant/grant-table-internal.h"
+
+uint32_t grant_table_count(const GrantTable *t) {
+        return t->used;
+}
+
+uint32_t grant_table_count_revocations(const GrantTable *t) {
+        return revocation_table_count(t->revocations);
+}
+
+uint32_t grant_table_count_sessions(const GrantTable *t) {
+        return session_table_count(t->sessions);
+}
+
+static void view(const GrantTable *t, uint32_t i, GrantView *ret) {
+        const Grant *g = &t->grants[i];
+
+        *ret = (GrantView){
+                .network = g->network,
+                .until = grant_table_shown_until(g),
+                .since = g->since,
+                .last = g->last,
+                .published = g->published,
+                .user = user_table_name(t->users, g->user),
+                .service = t->names.items[g->service],
+                .pattern = t->names.items[g->pattern],
+                .source = t->names.items[g->source],
+                .manual = g->manual,
+                .sessions = g->sessions.n,
+        };
+}
+
+uint32_t grant_table_next(const GrantTable *t, uint32_t from, GrantView *ret) {
+        for (uint32_t i = from; i < t->n; i++)
+                if (t->grants[i].network.length != FREE_LENGTH) {
+                        view(t, i, ret);
+                        return i;
+                }
+        return GRANT_NONE;
+}
+
+bool grant_table_find(const GrantTable *t, const IpNetwork *network, GrantView *ret) {
+        uint32_t i = grant_store_find(t, network);
+
+        if (i == HASH_INDEX_NONE)
+                return false;
+        view(t, i, ret);
+        return true;
+}
+
+bool grant_table_is_covered(const GrantTable *t, const IpNetwork *network) {
+        for (uint32_t k = 0; k < t->n_wide; k++) {
+                const IpNetwork *wide = &t->grants[t->wide[k]].network;
+
+                if (wide->length < network->length && ip_network_contains(wide, network))
+                        return true;
+        }
+        return false;
+}
+
+int grant_table_each_record(const GrantTable *t, uint64_t now,
+        int (*each)(void *userdata, const RelayEntry *entry), void *userdata) {
+        int r;
+
+        for (uint32_t i = 0; i < t->n; i++) {
+                const Grant *g = &t->grants[i];
+                RelayEntry entry = {.network = g->network, .verdict = RELAY_ALLOW, .until = g->published};
+
+                if (g->network.length == FREE_LENGTH || g->published <= now)
+                        continue;
+                entry.how = span_from_string(t->names.items[g->pattern]);
+                entry.user = user_table_name(t->users, g->user);
+                r = each(userdata, &entry);
+                if (r < 0)
+                        return r;
+        }
+        for (uint32_t i = 0; i < revocation_table_count(t->revocations); i++) {
+                const IpNetwork *n = &revocation_table_get(t->revocations, i)->network;
+                RelayEntry entry = {.network = *n, .verdict = RELAY_NEVER, .how = SPAN_LITERAL("revoked")};
+
+                /* an address that logged in again has a grant in its revocation's place */
+                if (grant_store_find(t, n) != HASH_INDEX_NONE || !grant_table_is_inside_wider(t, n))
+                        continue;
+                r = each(userdata, &entry);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
