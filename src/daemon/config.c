@@ -14,6 +14,8 @@
 
 #define TTL_MAX_USEC (7 * USEC_PER_DAY)
 #define SESSION_MAX_USEC (30 * USEC_PER_DAY)
+/* Each has a section in the saved state, and the journal and the rooms have theirs (STATE_FILE_SECTIONS_MAX). */
+#define FILES_MAX 60
 #define LIST_FILE_MAX_BYTES ((size_t) 16 * 1024 * 1024)
 
 /* What a key's value is read with. Returns 0, or -errno after it has said why in `reason`. */
@@ -103,7 +105,7 @@ static int read_network_file(NetworkSet *set, const char *path, Reason *reason) 
                 return because(reason, r, "%s: cannot be read: %s", path, strerror(-r));
         for (char *next, *p = data; p < data + size; p = next + 1) {
                 Span rest, word;
-                Reason inner;
+                Reason inner = {""};
 
                 line++;
                 next = memchr(p, '\n', (size_t) (data + size - p));
@@ -205,6 +207,8 @@ static int add_file(Reading *reading, const IniPlace *place, const char *value, 
         for (size_t i = 0; f.path && i < c->n_files; i++)
                 if (streq(c->files[i].path, f.path))
                         return because(reason, -EEXIST, "the file is named twice");
+        if (c->n_files == FILES_MAX)
+                return because(reason, -E2BIG, "there are more than %d files", FILES_MAX);
         more = realloc(c->files, (c->n_files + 1) * sizeof(ConfigFile));
         if (!f.path || !f.place || (reading->zone && !f.zone) || !more) {
                 c->files = more ? more : c->files;
