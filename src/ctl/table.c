@@ -52,30 +52,36 @@ static size_t width(const char *text) {
         return n;
 }
 
-static void put(const Table *t, size_t column, const char *text, TableStyle style) {
-        int pad = (int) (t->widths[column] - MIN(width(text), t->widths[column]));
-        bool right = t->columns[column][0] == '>', last = column + 1 == t->n_columns;
+/* Writes a cell. `pending` are the blanks before it that are due unless the rest of the line is empty. */
+static void put(const Table *t, size_t column, const char *text, TableStyle style, size_t *pending) {
+        size_t pad = t->widths[column] - MIN(width(text), t->widths[column]);
+        bool right = t->columns[column][0] == '>';
 
-        if (right)
-                (void) fprintf(t->stream, "%*s", pad, "");
-        style_begin(t->stream, t->color, style);
-        (void) fputs(text, t->stream);
-        style_end(t->stream, t->color, style);
-        if (!right && !last)
-                (void) fprintf(t->stream, "%*s", pad, "");
-        (void) fputs(last ? "\n" : "  ", t->stream);
+        if (*text) {
+                (void) fprintf(t->stream, "%*s", (int) (*pending + (right ? pad : 0)), "");
+                style_begin(t->stream, t->color, style);
+                (void) fputs(text, t->stream);
+                style_end(t->stream, t->color, style);
+                *pending = right ? 0 : pad;
+        } else
+                *pending += t->widths[column];
+        *pending += 2;
+        if (column + 1 == t->n_columns) {
+                (void) fputc('\n', t->stream);
+                *pending = 0;
+        }
 }
 
 void table_flush(Table *t) {
-        size_t n = t->n_cells - t->n_cells % t->n_columns;
+        size_t n = t->n_cells - t->n_cells % t->n_columns, pending = 0;
 
         for (size_t i = 0; i < n; i++)
                 t->widths[i % t->n_columns] = MAX(t->widths[i % t->n_columns], width(strempty(t->cells[i].text)));
         for (size_t k = 0; n > 0 && !t->has_head && k < t->n_columns; k++)
-                put(t, k, t->columns[k] + (t->columns[k][0] == '>'), TABLE_BOLD);
+                put(t, k, t->columns[k] + (t->columns[k][0] == '>'), TABLE_BOLD, &pending);
         t->has_head |= n > 0;
         for (size_t i = 0; i < n; i++) {
-                put(t, i % t->n_columns, strempty(t->cells[i].text), t->cells[i].style);
+                put(t, i % t->n_columns, strempty(t->cells[i].text), t->cells[i].style, &pending);
                 free(t->cells[i].text);
         }
         memmove(t->cells, t->cells + n, (t->n_cells - n) * sizeof(TableCell));

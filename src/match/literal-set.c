@@ -76,7 +76,7 @@ static bool stands_at(const Literal *literals, size_t n, Span text, size_t at) {
 
 bool literal_set_matches(const LiteralSet *s, Span text) {
         for (size_t i = 0, next; i < s->n; i = next) {
-                const char *p = text.data, *end = text.data + text.size;
+                const char *p = strempty(text.data), *end = p + text.size;
 
                 for (next = i + 1; next < s->n && s->literals[next].byte == s->literals[i].byte;)
                         next++;
