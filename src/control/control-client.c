@@ -20,14 +20,16 @@ struct ControlClient {
 
 static int explain_connect(int r, const char *path, char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {
         const char *why = r == -ENOENT || r == -ECONNREFUSED ? "is authrelayd running?"
-                        : r == -EACCES ? "you have to be root, or in the group authrelay-admin" : NULL;
+                          : r == -EACCES ? "you have to be root, or in the group authrelay-admin"
+                                         : NULL;
 
-        (void) snprintf(reterr, CONTROL_CLIENT_ERROR_BYTES, "cannot connect to %.300s: %s%s%s", path, strerror(-r),
-                why ? "; " : "", strempty(why));
+        (void) snprintf(reterr, CONTROL_CLIENT_ERROR_BYTES, "cannot connect to %.300s: %s%s%s", path,
+                strerror(-r), why ? "; " : "", strempty(why));
         return r;
 }
 
-int control_client_open(const char *path, ControlClient **ret, char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {
+int control_client_open(
+        const char *path, ControlClient **ret, char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {
         _cleanup_(control_client_closep) ControlClient *c = calloc(1, sizeof(ControlClient));
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         _cleanup_close_ int fd = -1;
@@ -65,10 +67,12 @@ static int new_call(ControlClient *c, const char *method, sd_bus_message **ret) 
 /* What went wrong on this side of the socket, or on the way. */
 static int explain(int r, char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {
         if (r == -EBADMSG || r == -ENXIO)
-                (void) snprintf(reterr, CONTROL_CLIENT_ERROR_BYTES, "the daemon's answer makes no sense: is it of "
+                (void) snprintf(reterr, CONTROL_CLIENT_ERROR_BYTES,
+                        "the daemon's answer makes no sense: is it of "
                         "another version?");
         else
-                (void) snprintf(reterr, CONTROL_CLIENT_ERROR_BYTES, "cannot ask the daemon: %s", strerror(-r));
+                (void) snprintf(
+                        reterr, CONTROL_CLIENT_ERROR_BYTES, "cannot ask the daemon: %s", strerror(-r));
         return r;
 }
 
@@ -91,7 +95,8 @@ static int call(ControlClient *c, sd_bus_message *m, int r, sd_bus_message **ret
         return r;
 }
 
-int control_client_status(ControlClient *c, ControlStatus *ret, char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {
+int control_client_status(
+        ControlClient *c, ControlStatus *ret, char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
         int r = new_call(c, "Status", &m);
 
@@ -118,7 +123,7 @@ static int fetch_page(ControlClient *c, uint64_t *cursor, ControlClientRow row, 
         while (r >= 0 && (r = control_grant_decode(&grant, &texts, reply)) > 0)
                 r = row(userdata, &grant);
         if (r < 0 || (r = sd_bus_message_exit_container(reply)) < 0 ||
-            (r = sd_bus_message_read(reply, "t", cursor)) < 0)
+                (r = sd_bus_message_read(reply, "t", cursor)) < 0)
                 return explain(r, reterr);
         return 0;
 }
@@ -177,19 +182,21 @@ int control_client_revoke_user(ControlClient *c, const char *user, bool block, u
         return call_count(c, m, r, ret_count, reterr);
 }
 
-int control_client_revoke_all(ControlClient *c, uint32_t *ret_count,
-        char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {
+int control_client_revoke_all(
+        ControlClient *c, uint32_t *ret_count, char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r = new_call(c, "RevokeAll", &m);
 
         return call_count(c, m, r, ret_count, reterr);
 }
 
-int control_client_unblock(ControlClient *c, const char *user, char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {
+int control_client_unblock(
+        ControlClient *c, const char *user, char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        (void) ((r = new_call(c, "Unblock", &m)) < 0 || (r = control_append_bytes(m, span_from_string(user))) < 0);
+        (void) ((r = new_call(c, "Unblock", &m)) < 0 ||
+                (r = control_append_bytes(m, span_from_string(user))) < 0);
         return call(c, m, r, NULL, reterr);
 }
 

@@ -9,17 +9,19 @@
 
 #define CONTROL_CLIENT_ERROR_BYTES 512
 
-/* Each call returns 0, or -errno with a text for people in `reterr`: what the daemon said, or what stands in the
- * way of asking it. */
+/* Each call returns 0, or -errno with a text for people in `reterr`: what the daemon said, or what stands in
+ * the way of asking it. */
 typedef struct ControlClient ControlClient;
 
 /* Connects to the socket at `path`. */
-int control_client_open(const char *path, ControlClient **ret, char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
+int control_client_open(
+        const char *path, ControlClient **ret, char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
 ControlClient *control_client_close(ControlClient *c);
 
 DEFINE_CLEANUP(ControlClient *, control_client_close)
 
-int control_client_status(ControlClient *c, ControlStatus *ret, char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
+int control_client_status(
+        ControlClient *c, ControlStatus *ret, char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
 
 /* Called for each row; it is borrowed for the call. Returns 0 to go on, or -errno, which ends the list. */
 typedef int (*ControlClientRow)(void *userdata, const ControlGrant *grant);
@@ -36,7 +38,8 @@ int control_client_revoke(ControlClient *c, const char *network, uint32_t *ret_c
         char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
 int control_client_revoke_user(ControlClient *c, const char *user, bool block, uint32_t *ret_count,
         char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
-int control_client_revoke_all(ControlClient *c, uint32_t *ret_count,
-        char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
-int control_client_unblock(ControlClient *c, const char *user, char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
+int control_client_revoke_all(
+        ControlClient *c, uint32_t *ret_count, char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
+int control_client_unblock(
+        ControlClient *c, const char *user, char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
 int control_client_reload(ControlClient *c, char reterr[static CONTROL_CLIENT_ERROR_BYTES]);

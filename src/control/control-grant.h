@@ -12,5 +12,5 @@ typedef struct ControlGrant {
         Span user;                   /* empty: not known */
         const char *service;         /* "": not known */
         const char *pattern, *source;
-        uint32_t sessions;           /* open ones */
+        uint32_t sessions; /* open ones */
 } ControlGrant;

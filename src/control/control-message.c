@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Status and rows to D-Bus and back. Each encoder stands beside its decoder, so that the two can be compared. */
+/* Status and rows to D-Bus and back. Each encoder stands beside its decoder, so that the two can be
+ * compared. */
 
 #include "control/control-message.h"
 
@@ -61,8 +62,7 @@ static int encode_text(const ControlText *t, sd_bus_message *m) {
         int r;
 
         (void) ((r = sd_bus_message_open_container(m, 'r', "say")) < 0 ||
-                (r = sd_bus_message_append(m, "s", t->name)) < 0 ||
-                (r = append_text(m, t->value)) < 0 ||
+                (r = sd_bus_message_append(m, "s", t->name)) < 0 || (r = append_text(m, t->value)) < 0 ||
                 (r = sd_bus_message_close_container(m)) < 0);
         return r;
 }
@@ -94,9 +94,9 @@ static int encode_source(const ControlSource *s, sd_bus_message *m) {
         int r;
 
         (void) ((r = sd_bus_message_open_container(m, 'r', "ayaytbb")) < 0 ||
-                (r = append_text(m, s->name)) < 0 ||
-                (r = append_text(m, s->state)) < 0 ||
-                (r = sd_bus_message_append(m, "tbb", s->records, (int) s->forgeable, (int) s->in_trouble)) < 0 ||
+                (r = append_text(m, s->name)) < 0 || (r = append_text(m, s->state)) < 0 ||
+                (r = sd_bus_message_append(m, "tbb", s->records, (int) s->forgeable, (int) s->in_trouble)) <
+                        0 ||
                 (r = sd_bus_message_close_container(m)) < 0);
         return r;
 }
@@ -115,7 +115,7 @@ static int decode_source(ControlStatus *s, sd_bus_message *m) {
         int r, forgeable, in_trouble;
 
         if ((r = read_text(m, name, sizeof(name))) < 0 || (r = read_text(m, state, sizeof(state))) < 0 ||
-            (r = sd_bus_message_read(m, "tbb", &source.records, &forgeable, &in_trouble)) < 0)
+                (r = sd_bus_message_read(m, "tbb", &source.records, &forgeable, &in_trouble)) < 0)
                 return r;
         source.forgeable = forgeable;
         source.in_trouble = in_trouble;
@@ -135,9 +135,9 @@ static int encode_pattern(const ControlPattern *p, sd_bus_message *m) {
         int r;
 
         (void) ((r = sd_bus_message_open_container(m, 'r', "ayayttttt")) < 0 ||
-                (r = append_text(m, p->name)) < 0 ||
-                (r = append_text(m, p->trust)) < 0 ||
-                (r = sd_bus_message_append(m, "ttttt", p->logins, p->hints, p->torn, p->untrusted, p->refused)) < 0 ||
+                (r = append_text(m, p->name)) < 0 || (r = append_text(m, p->trust)) < 0 ||
+                (r = sd_bus_message_append(
+                         m, "ttttt", p->logins, p->hints, p->torn, p->untrusted, p->refused)) < 0 ||
                 (r = sd_bus_message_close_container(m)) < 0);
         return r;
 }
@@ -156,7 +156,8 @@ static int decode_pattern(ControlStatus *s, sd_bus_message *m) {
         int r;
 
         if ((r = read_text(m, name, sizeof(name))) < 0 || (r = read_text(m, trust, sizeof(trust))) < 0 ||
-            (r = sd_bus_message_read(m, "ttttt", &p.logins, &p.hints, &p.torn, &p.untrusted, &p.refused)) < 0)
+                (r = sd_bus_message_read(
+                         m, "ttttt", &p.logins, &p.hints, &p.torn, &p.untrusted, &p.refused)) < 0)
                 return r;
         control_status_pattern(s, &p);
         return sd_bus_message_exit_container(m);
@@ -173,16 +174,16 @@ static int decode_patterns(ControlStatus *s, sd_bus_message *m) {
 int control_status_encode(const ControlStatus *s, sd_bus_message *m) {
         int r;
 
-        (void) ((r = encode_numbers(s, m)) < 0 || (r = encode_texts(s, m)) < 0 || (r = encode_sources(s, m)) < 0 ||
-                (r = encode_patterns(s, m)) < 0);
+        (void) ((r = encode_numbers(s, m)) < 0 || (r = encode_texts(s, m)) < 0 ||
+                (r = encode_sources(s, m)) < 0 || (r = encode_patterns(s, m)) < 0);
         return MIN(r, 0);
 }
 
 int control_status_decode(ControlStatus *s, sd_bus_message *m) {
         int r;
 
-        (void) ((r = decode_numbers(s, m)) < 0 || (r = decode_texts(s, m)) < 0 || (r = decode_sources(s, m)) < 0 ||
-                (r = decode_patterns(s, m)) < 0);
+        (void) ((r = decode_numbers(s, m)) < 0 || (r = decode_texts(s, m)) < 0 ||
+                (r = decode_sources(s, m)) < 0 || (r = decode_patterns(s, m)) < 0);
         if (r >= 0 && s->failed)
                 r = -ENOMEM;
         return r == -ENXIO ? -EBADMSG : MIN(r, 0);
@@ -193,12 +194,10 @@ int control_grant_encode(const ControlGrant *g, sd_bus_message *m) {
         int r;
 
         (void) ((r = sd_bus_message_open_container(m, 'r', CONTROL_GRANT_CONTENTS)) < 0 ||
-                (r = sd_bus_message_append(m, "sttt", ip_network_format(network, &g->network), g->until, g->since,
-                         g->last)) < 0 ||
-                (r = control_append_bytes(m, g->user)) < 0 ||
-                (r = append_text(m, g->service)) < 0 ||
-                (r = append_text(m, g->pattern)) < 0 ||
-                (r = append_text(m, g->source)) < 0 ||
+                (r = sd_bus_message_append(m, "sttt", ip_network_format(network, &g->network), g->until,
+                         g->since, g->last)) < 0 ||
+                (r = control_append_bytes(m, g->user)) < 0 || (r = append_text(m, g->service)) < 0 ||
+                (r = append_text(m, g->pattern)) < 0 || (r = append_text(m, g->source)) < 0 ||
                 (r = sd_bus_message_append(m, "u", g->sessions)) < 0 ||
                 (r = sd_bus_message_close_container(m)) < 0);
         return MIN(r, 0);
@@ -213,12 +212,12 @@ int control_grant_decode(ControlGrant *ret, ControlGrantTexts *texts, sd_bus_mes
         if (r <= 0)
                 return r;
         if ((r = sd_bus_message_read(m, "sttt", &network, &g.until, &g.since, &g.last)) < 0 ||
-            (r = control_read_bytes(m, &g.user)) < 0 ||
-            (r = read_text(m, texts->service, sizeof(texts->service))) < 0 ||
-            (r = read_text(m, texts->pattern, sizeof(texts->pattern))) < 0 ||
-            (r = read_text(m, texts->source, sizeof(texts->source))) < 0 ||
-            (r = sd_bus_message_read(m, "u", &g.sessions)) < 0 ||
-            (r = sd_bus_message_exit_container(m)) < 0)
+                (r = control_read_bytes(m, &g.user)) < 0 ||
+                (r = read_text(m, texts->service, sizeof(texts->service))) < 0 ||
+                (r = read_text(m, texts->pattern, sizeof(texts->pattern))) < 0 ||
+                (r = read_text(m, texts->source, sizeof(texts->source))) < 0 ||
+                (r = sd_bus_message_read(m, "u", &g.sessions)) < 0 ||
+                (r = sd_bus_message_exit_container(m)) < 0)
                 return r;
         if (ip_network_parse(span_from_string(network), &g.network) < 0)
                 return -EBADMSG;

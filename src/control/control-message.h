@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What goes over the control socket, for both of its ends. All text that is not our own goes as bytes ("ay"), for
- * a D-Bus string has to be UTF-8 and a user's name need not be. */
+/* What goes over the control socket, for both of its ends. All text that is not our own goes as bytes
+ * ("ay"), for a D-Bus string has to be UTF-8 and a user's name need not be. */
 
 #include <systemd/sd-bus.h>
 

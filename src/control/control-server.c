@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accepts connections and passes their calls on. It decides nothing about grants and keeps nothing of them. A
- * client can at most harm its own connection: whatever goes wrong on one ends that one, and the callbacks of the
- * event loop never fail. */
+/* Accepts connections and passes their calls on. It decides nothing about grants and keeps nothing of them.
+ * A client can at most harm its own connection: whatever goes wrong on one ends that one, and the callbacks
+ * of the event loop never fail. */
 
 #include "control/control-server.h"
 
@@ -18,7 +18,8 @@
 #include "basic/fd-util.h"
 #include "control/control-message.h"
 
-/* A client of ours authenticates and asks within milliseconds; a script may keep its connection for a while. */
+/* A client of ours authenticates and asks within milliseconds; a script may keep its connection for a while.
+ */
 #define FIRST_CALL_USEC (10 * USEC_PER_SEC)
 #define IDLE_USEC (60 * USEC_PER_SEC)
 /* When descriptors or memory run out, others need the time, too. */
@@ -60,7 +61,8 @@ struct ControlPage {
 
 /* ---- methods ---- */
 
-/* What a handler said, as sd-bus wants to hear it: a D-Bus text that is not UTF-8 would end the connection. */
+/* What a handler said, as sd-bus wants to hear it: a D-Bus text that is not UTF-8 would end the connection.
+ */
 static int refuse(sd_bus_error *error, int r, const char *text) {
         char printable[CONTROL_ERROR_BYTES];
 
@@ -127,7 +129,8 @@ static int on_status(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = -ENOMEM;
         if (r < 0)
                 return refuse(error, r, "");
-        if ((r = sd_bus_message_new_method_return(m, &reply)) < 0 || (r = control_status_encode(&status, reply)) < 0)
+        if ((r = sd_bus_message_new_method_return(m, &reply)) < 0 ||
+                (r = control_status_encode(&status, reply)) < 0)
                 return r;
         return sd_bus_send(c->bus, reply, NULL);
 }
@@ -148,8 +151,8 @@ static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (!is_welcome(c))
                 return 1;
         if ((r = sd_bus_message_read(m, "t", &cursor)) < 0 ||
-            (r = sd_bus_message_new_method_return(m, &reply)) < 0 ||
-            (r = sd_bus_message_open_container(reply, 'a', "(" CONTROL_GRANT_CONTENTS ")")) < 0)
+                (r = sd_bus_message_new_method_return(m, &reply)) < 0 ||
+                (r = sd_bus_message_open_container(reply, 'a', "(" CONTROL_GRANT_CONTENTS ")")) < 0)
                 return r;
         page.message = reply;
         r = c->server->handlers->list(c->server->userdata, cursor, &page, &next);
@@ -157,7 +160,8 @@ static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return refuse(error, r, "");
         if (page.error < 0)
                 return page.error;
-        if ((r = sd_bus_message_close_container(reply)) < 0 || (r = sd_bus_message_append(reply, "t", next)) < 0)
+        if ((r = sd_bus_message_close_container(reply)) < 0 ||
+                (r = sd_bus_message_append(reply, "t", next)) < 0)
                 return r;
         return sd_bus_send(c->bus, reply, NULL);
 }
@@ -173,7 +177,7 @@ static int on_grant(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (!is_welcome(c))
                 return 1;
         if ((r = read_network(m, &network, error)) < 0 || (r = sd_bus_message_read(m, "t", &ttl)) < 0 ||
-            (r = read_user(m, &user, error)) < 0)
+                (r = read_user(m, &user, error)) < 0)
                 return r;
         r = c->server->handlers->grant(c->server->userdata, c->uid, &network, ttl, user, reason);
         return r < 0 ? refuse(error, r, reason) : sd_bus_reply_method_return(m, NULL);
@@ -318,21 +322,22 @@ static int connection_new(ControlServer *s, int fd, uid_t uid) {
         if ((r = sd_bus_new(&c->bus)) < 0 || (r = sd_bus_set_fd(c->bus, fd, fd)) < 0)
                 return r;
         owned = -1;
-        if ((r = sd_id128_randomize(&id)) < 0 ||
-            (r = sd_bus_set_server(c->bus, 1, id)) < 0 ||
-            (r = sd_bus_start(c->bus)) < 0 ||
-            (r = sd_bus_attach_event(c->bus, s->event, SD_EVENT_PRIORITY_NORMAL)) < 0 ||
-            (r = sd_bus_match_signal(c->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
-                     "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, c)) < 0 ||
-            (r = sd_bus_add_object_vtable(c->bus, NULL, CONTROL_OBJECT, CONTROL_INTERFACE, vtable, c)) < 0 ||
-            (r = sd_event_add_time_relative(s->event, &c->timer, CLOCK_MONOTONIC, FIRST_CALL_USEC, USEC_PER_SEC,
-                     on_timeout, c)) < 0)
+        if ((r = sd_id128_randomize(&id)) < 0 || (r = sd_bus_set_server(c->bus, 1, id)) < 0 ||
+                (r = sd_bus_start(c->bus)) < 0 ||
+                (r = sd_bus_attach_event(c->bus, s->event, SD_EVENT_PRIORITY_NORMAL)) < 0 ||
+                (r = sd_bus_match_signal(c->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                         "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, c)) < 0 ||
+                (r = sd_bus_add_object_vtable(c->bus, NULL, CONTROL_OBJECT, CONTROL_INTERFACE, vtable, c)) <
+                        0 ||
+                (r = sd_event_add_time_relative(s->event, &c->timer, CLOCK_MONOTONIC, FIRST_CALL_USEC,
+                         USEC_PER_SEC, on_timeout, c)) < 0)
                 return r;
         s->connections[s->n_connections++] = TAKE_PTR(c);
         return 0;
 }
 
-/* The kernel's word on who connected. Returns false for one that is beyond what its uid, or all, may have. */
+/* The kernel's word on who connected. Returns false for one that is beyond what its uid, or all, may have.
+ */
 static bool has_room(const ControlServer *s, int fd, uid_t *ret_uid) {
         struct ucred peer;
         socklen_t size = sizeof(peer);
@@ -346,7 +351,8 @@ static bool has_room(const ControlServer *s, int fd, uid_t *ret_uid) {
         return n < CONTROL_MAX_CONNECTIONS_PER_UID && s->n_connections < CONTROL_MAX_CONNECTIONS;
 }
 
-static int on_connect(sd_event_source *source _unused_, int listener, uint32_t events _unused_, void *userdata) {
+static int on_connect(
+        sd_event_source *source _unused_, int listener, uint32_t events _unused_, void *userdata) {
         ControlServer *s = userdata;
         _cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         uid_t uid;
@@ -368,7 +374,8 @@ static int on_connect(sd_event_source *source _unused_, int listener, uint32_t e
 
 /* ---- the server ---- */
 
-int control_server_new(sd_event *event, const ControlHandlers *handlers, void *userdata, ControlServer **ret) {
+int control_server_new(
+        sd_event *event, const ControlHandlers *handlers, void *userdata, ControlServer **ret) {
         _cleanup_(control_server_freep) ControlServer *s = calloc(1, sizeof(ControlServer));
         int r;
 
@@ -453,7 +460,7 @@ int control_socket_open(const char *path) {
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         /* nobody can connect between bind() and listen(), so the mode comes in time */
         if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || chmod(path, 0660) < 0 ||
-            listen(fd, SOMAXCONN) < 0)
+                listen(fd, SOMAXCONN) < 0)
                 return -errno;
         r = fd;
         fd = -1;

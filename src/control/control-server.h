@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The control socket: D-Bus, peer to peer, interface org.authrelay.Daemon1 on object /org/authrelay/Daemon. The
- * socket's mode and group decide who may connect, and who is connected may do everything; the server says to its
- * handlers who it was. */
+/* The control socket: D-Bus, peer to peer, interface org.authrelay.Daemon1 on object /org/authrelay/Daemon.
+ * The socket's mode and group decide who may connect, and who is connected may do everything; the server
+ * says to its handlers who it was. */
 
 #include <sys/types.h>
 #include <systemd/sd-event.h>
@@ -12,13 +12,13 @@
 #include "control/control-grant.h"
 #include "control/control-status.h"
 
-/* Connections at a time, and those of one uid: an operator's scripts side by side; a leak in one of them stops
- * itself and nobody else. */
+/* Connections at a time, and those of one uid: an operator's scripts side by side; a leak in one of them
+ * stops itself and nobody else. */
 #define CONTROL_MAX_CONNECTIONS 64
 #define CONTROL_MAX_CONNECTIONS_PER_UID 16
 
-/* Rows of one page of the list: about 100 kB, far below the 64 MiB that a D-Bus message can have, and made in
- * about a millisecond, which is all that a login has to wait for it. */
+/* Rows of one page of the list: about 100 kB, far below the 64 MiB that a D-Bus message can have, and made
+ * in about a millisecond, which is all that a login has to wait for it. */
 #define CONTROL_PAGE_MAX_ROWS 1024
 
 /* Room for the text that tells a caller why it was refused. */
@@ -44,17 +44,17 @@ typedef struct ControlRevoke {
         bool block;        /* the user is to be barred until unblocked */
 } ControlRevoke;
 
-/* What the daemon does for a caller. Called from the event loop, one at a time; a change is published when its
- * handler returns. All but status() and list() get the caller's uid, for the log. Each returns 0, or -errno with
- * a text for the caller in `reterr`; with an empty text the caller is told strerror(). */
+/* What the daemon does for a caller. Called from the event loop, one at a time; a change is published when
+ * its handler returns. All but status() and list() get the caller's uid, for the log. Each returns 0, or
+ * -errno with a text for the caller in `reterr`; with an empty text the caller is told strerror(). */
 typedef struct ControlHandlers {
         /* Fills the empty status. */
         int (*status)(void *userdata, ControlStatus *ret);
 
-        /* Calls control_page_add() for one grant after the other, beginning where `cursor` says (0: at the start),
-         * until it returns false. Sets *ret_next to the cursor of what follows, 0 when there is no more. A grant
-         * that is there all the time stands in exactly one page, whatever else comes and goes between the calls;
-         * a cursor that makes no sense gives an empty page and 0. */
+        /* Calls control_page_add() for one grant after the other, beginning where `cursor` says (0: at the
+         * start), until it returns false. Sets *ret_next to the cursor of what follows, 0 when there is no
+         * more. A grant that is there all the time stands in exactly one page, whatever else comes and goes
+         * between the calls; a cursor that makes no sense gives an empty page and 0. */
         int (*list)(void *userdata, uint64_t cursor, ControlPage *page, uint64_t *ret_next);
 
         /* Grants a network (one host: the daemon widens it as it does for logins) for `ttl`; 0: for TTL=,
@@ -69,27 +69,31 @@ typedef struct ControlHandlers {
         /* Lets a user in again. Returns -ENOENT when it is not barred. */
         int (*unblock)(void *userdata, uid_t uid, Span user, char reterr[static CONTROL_ERROR_BYTES]);
 
-        /* Reads configuration and patterns again; on failure nothing has changed and the text is file:line: reason. */
+        /* Reads configuration and patterns again; on failure nothing has changed and the text is file:line:
+         * reason. */
         int (*reload)(void *userdata, uid_t uid, char reterr[static CONTROL_ERROR_BYTES]);
 } ControlHandlers;
 
 typedef struct ControlServer ControlServer;
 
 /* Makes a server without a socket. The handlers are borrowed. Returns 0 or -errno. */
-int control_server_new(sd_event *event, const ControlHandlers *handlers, void *userdata, ControlServer **ret);
+int control_server_new(
+        sd_event *event, const ControlHandlers *handlers, void *userdata, ControlServer **ret);
 
-/* Serves a listening AF_UNIX stream socket, which systemd passed in or control_socket_open() made; may be called
- * for several. Takes the descriptor, also on failure. Returns 0 or -errno. */
+/* Serves a listening AF_UNIX stream socket, which systemd passed in or control_socket_open() made; may be
+ * called for several. Takes the descriptor, also on failure. Returns 0 or -errno. */
 int control_server_listen(ControlServer *s, int fd);
 
 /* Connections that are open now. */
 size_t control_server_connections(const ControlServer *s);
 
-/* Ends all connections; replies that were not yet sent are sent if the peer takes them at once. Returns NULL. */
+/* Ends all connections; replies that were not yet sent are sent if the peer takes them at once. Returns
+ * NULL. */
 ControlServer *control_server_free(ControlServer *s);
 
 DEFINE_CLEANUP(ControlServer *, control_server_free)
 
-/* Makes the socket for a daemon that was started by hand: binds to `path` with mode 0660 and listens, in place of
- * one that nobody listens at any more. Returns the descriptor; -EADDRINUSE when somebody does; or -errno. */
+/* Makes the socket for a daemon that was started by hand: binds to `path` with mode 0660 and listens, in
+ * place of one that nobody listens at any more. Returns the descriptor; -EADDRINUSE when somebody does; or
+ * -errno. */
 int control_socket_open(const char *path);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bag of what the daemon says of itself. It knows no name and no meaning: what is new in the daemon needs no
- * change here. */
+/* A bag of what the daemon says of itself. It knows no name and no meaning: what is new in the daemon needs
+ * no change here. */
 
 #include "control/control-status.h"
 

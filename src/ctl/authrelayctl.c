@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* authrelayctl: the operator's program. Finds the verb, reads the options, and lets the verb do the rest. Nothing
- * is changed but by asking the daemon. */
+/* authrelayctl: the operator's program. Finds the verb, reads the options, and lets the verb do the rest.
+ * Nothing is changed but by asking the daemon. */
 
 #include <errno.h>
 #include <getopt.h>
@@ -48,7 +48,8 @@ static const char help[] =
         "\n"
         "Without the daemon:\n"
         "  check ADDRESS                 May it relay? Exit status 0: yes, 1: no\n"
-        "  explain [FILE]                What is a login in this log (default: standard input), and what is not;\n"
+        "  explain [FILE]                What is a login in this log (default: standard input), and what is "
+        "not;\n"
         "                                --all: every line, --summary: counts only, --patterns=DIR\n"
         "  patterns [NAME...]            The patterns there are; --patterns=DIR;\n"
         "                                --test: run their examples, --attack: try to get past them\n"
@@ -60,8 +61,8 @@ static const char help[] =
         "\n"
         "See authrelayctl(1).\n";
 
-static const char *const option_names[] = {"--ttl", "--user", "--block", "--all", "--patterns", "--summary", "--test",
-        "--attack"};
+static const char *const option_names[] = {
+        "--ttl", "--user", "--block", "--all", "--patterns", "--summary", "--test", "--attack"};
 
 static const struct option long_options[] = {
         {"ttl", required_argument, NULL, CTL_OPTION_TTL},

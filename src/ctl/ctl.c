@@ -38,7 +38,8 @@ int ctl_connect(ControlClient **ret) {
 int ctl_load_patterns(const Ctl *ctl, PatternSet **ret) {
         char *installed[] = {(char *) PATTERNS_OVERRIDE_DIRECTORY, (char *) PATTERNS_DIRECTORY, NULL};
         char *given[] = {(char *) ctl->patterns, NULL};
-        PatternSetSettings settings = {.directories = ctl->patterns ? given : installed, .all = true, .jit = true};
+        PatternSetSettings settings = {
+                .directories = ctl->patterns ? given : installed, .all = true, .jit = true};
         IniError error = {""};
         int r;
 

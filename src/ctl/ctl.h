@@ -40,7 +40,8 @@ static inline bool ctl_has(const Ctl *ctl, CtlOption option) {
         return ctl->options & option;
 }
 
-/* Writes the path of a file of the daemon's runtime directory into buf. Returns 0 or -ENAMETOOLONG, logged. */
+/* Writes the path of a file of the daemon's runtime directory into buf. Returns 0 or -ENAMETOOLONG, logged.
+ */
 int ctl_runtime_path(char *buf, size_t room, const char *name);
 
 /* Connects to the daemon. Returns 0 or -errno, logged. */

@@ -36,7 +36,8 @@ static void draw(const Progress *p, usec_t now) {
                 (int) (WIDTH - filled), "", (unsigned) (done * 100 / p->size));
         if (done > 0 && now > p->started + USEC_PER_SEC)
                 (void) fprintf(stderr, ", %s left\x1b[K",
-                        time_span_format(left, (now - p->started) / (done / 4096 + 1) * ((p->size - done) / 4096)));
+                        time_span_format(
+                                left, (now - p->started) / (done / 4096 + 1) * ((p->size - done) / 4096)));
 }
 
 void progress_add(Progress *p, size_t n) {

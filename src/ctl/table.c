@@ -10,8 +10,12 @@
 #include "basic/log.h"
 
 static const char *const styles[_TABLE_STYLE_MAX] = {
-        [TABLE_PLAIN] = NULL, [TABLE_BOLD] = "\x1b[1m", [TABLE_DIM] = "\x1b[2m", [TABLE_GREEN] = "\x1b[32m",
-        [TABLE_YELLOW] = "\x1b[33m", [TABLE_RED] = "\x1b[31m",
+        [TABLE_PLAIN] = NULL,
+        [TABLE_BOLD] = "\x1b[1m",
+        [TABLE_DIM] = "\x1b[2m",
+        [TABLE_GREEN] = "\x1b[32m",
+        [TABLE_YELLOW] = "\x1b[33m",
+        [TABLE_RED] = "\x1b[31m",
 };
 
 bool color_is_wanted(int fd) {
@@ -76,7 +80,8 @@ void table_flush(Table *t) {
         size_t n = t->n_cells - t->n_cells % t->n_columns, pending = 0;
 
         for (size_t i = 0; i < n; i++)
-                t->widths[i % t->n_columns] = MAX(t->widths[i % t->n_columns], width(strempty(t->cells[i].text)));
+                t->widths[i % t->n_columns] =
+                        MAX(t->widths[i % t->n_columns], width(strempty(t->cells[i].text)));
         for (size_t k = 0; n > 0 && !t->has_head && k < t->n_columns; k++)
                 put(t, k, t->columns[k] + (t->columns[k][0] == '>'), TABLE_BOLD, &pending);
         t->has_head |= n > 0;

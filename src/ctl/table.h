@@ -8,7 +8,8 @@
 #include "basic/span.h"
 
 #define TABLE_MAX_COLUMNS 12
-/* Rows that are looked at before the first one is written. Later ones may be wider; the list can be a million. */
+/* Rows that are looked at before the first one is written. Later ones may be wider; the list can be a
+ * million. */
 #define TABLE_BATCH_ROWS 512
 
 typedef enum TableStyle {
@@ -37,8 +38,8 @@ typedef struct Table {
         TableCell cells[TABLE_MAX_COLUMNS * TABLE_BATCH_ROWS];
 } Table;
 
-/* Starts a table. `columns` ends in NULL and is borrowed; a name that begins with '>' is of a column of numbers,
- * aligned to the right. */
+/* Starts a table. `columns` ends in NULL and is borrowed; a name that begins with '>' is of a column of
+ * numbers, aligned to the right. */
 void table_init(Table *t, FILE *stream, bool color, const char *const *columns);
 
 /* The next cell, left to right, row by row. Untrusted text goes through table_cell_untrusted(). */

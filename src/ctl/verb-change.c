@@ -74,7 +74,8 @@ int verb_revoke(const Ctl *ctl) {
         if (ctl_has(ctl, CTL_OPTION_ALL))
                 r = control_client_revoke_all(client, &count, reason);
         else if (ctl->user)
-                r = control_client_revoke_user(client, ctl->user, ctl_has(ctl, CTL_OPTION_BLOCK), &count, reason);
+                r = control_client_revoke_user(
+                        client, ctl->user, ctl_has(ctl, CTL_OPTION_BLOCK), &count, reason);
         else
                 r = control_client_revoke(client, ctl->arguments[0], &count, reason);
         if (r < 0)

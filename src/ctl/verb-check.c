@@ -55,7 +55,8 @@ static void print_record(const IpAddr *address, const RelayAnswer *a, uint64_t n
         if (a->result == RELAY_RESULT_EXPIRED)
                 (void) printf(", %s ago", time_span_format(span, (now - MIN(a->until, now)) * USEC_PER_SEC));
         else if (a->until > 0)
-                (void) printf(", for another %s", time_span_format(span, (a->until - MIN(a->until, now)) * USEC_PER_SEC));
+                (void) printf(", for another %s",
+                        time_span_format(span, (a->until - MIN(a->until, now)) * USEC_PER_SEC));
         else if (a->result == RELAY_RESULT_GRANTED)
                 (void) printf(", without an end");
         (void) printf(".\n");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dump: a published file as it is, base or delta. It judges nothing: `check` says what the records come to. */
+/* dump: a published file as it is, base or delta. It judges nothing: `check` says what the records come to.
+ */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,7 +22,9 @@ typedef struct Dump {
 } Dump;
 
 static const char *const verdicts[_RELAY_VERDICT_MAX] = {
-        [RELAY_ALLOW] = "allow", [RELAY_NEVER] = "never", [RELAY_REVOKED] = "revoked",
+        [RELAY_ALLOW] = "allow",
+        [RELAY_NEVER] = "never",
+        [RELAY_REVOKED] = "revoked",
 };
 
 static void member_span(JsonWriter *w, const char *key, Span s) {
@@ -70,7 +73,9 @@ static void write_record(Dump *d, Span key, const RelayEntry *e, Span user) {
         table_cell_untrusted(d->table, TABLE_PLAIN, key);
         table_cell(d->table, e->verdict == RELAY_ALLOW ? TABLE_GREEN : TABLE_RED, verdicts[e->verdict]);
         table_cell(d->table, TABLE_PLAIN,
-                e->until == 0 ? "for ever" : until <= d->now ? "over" : time_span_format(span, until - d->now));
+                e->until == 0     ? "for ever"
+                : until <= d->now ? "over"
+                                  : time_span_format(span, until - d->now));
         table_cell_untrusted(d->table, TABLE_PLAIN, e->how);
         table_cell_untrusted(d->table, TABLE_PLAIN, user);
 }
@@ -123,8 +128,8 @@ static void print_header(const Ctl *ctl, const char *path, const RelayHeader *h)
         (void) fputs(log_text(shown, span_from_string(path)), stdout);
         style_end(stdout, ctl->color, TABLE_BOLD);
         (void) printf(": generation %" PRIu64 ", written %s, TTL %s, %" PRIu64 " record%s\n", h->generation,
-                time_stamp_format(stamp, h->written * USEC_PER_SEC), time_span_format(ttl, h->ttl * USEC_PER_SEC),
-                h->count, h->count == 1 ? "" : "s");
+                time_stamp_format(stamp, h->written * USEC_PER_SEC),
+                time_span_format(ttl, h->ttl * USEC_PER_SEC), h->count, h->count == 1 ? "" : "s");
 }
 
 static int dump_file(const Ctl *ctl, JsonWriter *w, const char *path) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain: what the daemon would take for a login in a log, line by line. The judging is match/'s; this reads,
- * counts and shows, and is made for logs of many gigabytes. */
+/* explain: what the daemon would take for a login in a log, line by line. The judging is match/'s; this
+ * reads, counts and shows, and is made for logs of many gigabytes. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,8 +79,12 @@ static void write_json(Explain *x, Span line, const Login *login) {
 
 static void write_row(Explain *x, const Login *login) {
         static const TableStyle styles[_MATCH_VERDICT_MAX] = {
-                [MATCH_NONE] = TABLE_DIM, [MATCH_LOGIN] = TABLE_GREEN, [MATCH_HINT] = TABLE_YELLOW,
-                [MATCH_TORN] = TABLE_RED, [MATCH_REFUSED] = TABLE_RED, [MATCH_UNTRUSTED] = TABLE_RED,
+                [MATCH_NONE] = TABLE_DIM,
+                [MATCH_LOGIN] = TABLE_GREEN,
+                [MATCH_HINT] = TABLE_YELLOW,
+                [MATCH_TORN] = TABLE_RED,
+                [MATCH_REFUSED] = TABLE_RED,
+                [MATCH_UNTRUSTED] = TABLE_RED,
         };
         char address[IP_TEXT_BYTES];
 
@@ -88,7 +92,8 @@ static void write_row(Explain *x, const Login *login) {
                 return;
         table_cell_u64(x->table, x->lines);
         table_cell(x->table, styles[login->verdict], match_verdict_to_string(login->verdict));
-        table_cell(x->table, TABLE_PLAIN, login->has_address ? ip_addr_format(address, &login->address) : "-");
+        table_cell(
+                x->table, TABLE_PLAIN, login->has_address ? ip_addr_format(address, &login->address) : "-");
         table_cell_untrusted(x->table, TABLE_PLAIN, login->user);
         table_cell_untrusted(x->table, TABLE_PLAIN, login->service);
         table_cell(x->table, TABLE_PLAIN, login->pattern ? login->pattern : "-");
@@ -159,8 +164,8 @@ static int explain_file(Explain *x, int fd, const char *name, Progress *progress
 
 /* ---- the summary ---- */
 
-static const MatchVerdict shown[] = {MATCH_LOGIN, MATCH_LOGOUT, MATCH_CONNECT, MATCH_HINT, MATCH_TORN, MATCH_REFUSED,
-        MATCH_NONE};
+static const MatchVerdict shown[] = {
+        MATCH_LOGIN, MATCH_LOGOUT, MATCH_CONNECT, MATCH_HINT, MATCH_TORN, MATCH_REFUSED, MATCH_NONE};
 
 static void summarize_json(const Explain *x) {
         size_t n;
@@ -191,8 +196,8 @@ static void summarize_json(const Explain *x) {
 }
 
 static void summarize(const Explain *x) {
-        static const char *const columns[] = {"PATTERN", ">LOGIN", ">LOGOUT", ">CONNECT", ">HINT", ">TORN", ">REFUSED",
-                ">NONE", NULL};
+        static const char *const columns[] = {
+                "PATTERN", ">LOGIN", ">LOGOUT", ">CONNECT", ">HINT", ">TORN", ">REFUSED", ">NONE", NULL};
         size_t n;
         Pattern *const *patterns = pattern_set_patterns(x->patterns, &n);
         Table t;
@@ -201,20 +206,22 @@ static void summarize(const Explain *x) {
         for (size_t i = 0; i < n; i++) {
                 table_cell(&t, TABLE_PLAIN, patterns[i]->name);
                 for (size_t k = 0; k < ELEMENTSOF(shown); k++)
-                        table_cell_format(&t, x->counts[i][shown[k]] > 0 ? TABLE_PLAIN : TABLE_DIM, "%" PRIu64,
-                                x->counts[i][shown[k]]);
+                        table_cell_format(&t, x->counts[i][shown[k]] > 0 ? TABLE_PLAIN : TABLE_DIM,
+                                "%" PRIu64, x->counts[i][shown[k]]);
         }
         table_done(&t);
         (void) printf("%" PRIu64 "\n", x->total[MATCH_LOGIN]);
 }
 
-static void conclude(const Explain *x) {
-        (void) printf("%s%" PRIu64 " login%s in %" PRIu64 " line%s.\n", x->table->has_head ? "\n" : "",
-                x->total[MATCH_LOGIN], x->total[MATCH_LOGIN] == 1 ? "" : "s", x->lines, x->lines == 1 ? "" : "s");
+static void conclude(const Explain *x, bool has_rows) {
+        (void) printf("%s%" PRIu64 " login%s in %" PRIu64 " line%s.\n", has_rows ? "\n" : "",
+                x->total[MATCH_LOGIN], x->total[MATCH_LOGIN] == 1 ? "" : "s", x->lines,
+                x->lines == 1 ? "" : "s");
 }
 
 static int run(Explain *x, int fd, const char *name) {
-        static const char *const columns[] = {">LINE", "VERDICT", "ADDRESS", "USER", "SERVICE", "PATTERN", "REASON", NULL};
+        static const char *const columns[] = {
+                ">LINE", "VERDICT", "ADDRESS", "USER", "SERVICE", "PATTERN", "REASON", NULL};
         bool summary = ctl_has(x->ctl, CTL_OPTION_SUMMARY);
         Progress progress;
         Table t;
@@ -228,14 +235,14 @@ static int run(Explain *x, int fd, const char *name) {
         r = explain_file(x, fd, name, &progress);
         progress_done(&progress);
         table_done(&t);
+        if (r >= 0 && x->table)
+                conclude(x, t.has_head);
+        x->table = NULL;
         if (r < 0)
                 return CTL_NO;
-        if (!summary) {
-                if (x->table)
-                        conclude(x);
-        } else if (x->ctl->json)
+        if (summary && x->ctl->json)
                 summarize_json(x);
-        else
+        else if (summary)
                 summarize(x);
         return CTL_OK;
 }

@@ -60,7 +60,8 @@ static void write_row(Table *t, const ControlGrant *g, usec_t now) {
         if (g->until == 0)
                 table_cell(t, TABLE_PLAIN, "for ever");
         else
-                cell_span(t, until < now + USEC_PER_MINUTE ? TABLE_YELLOW : TABLE_GREEN, now, MAX(until, now));
+                cell_span(
+                        t, until < now + USEC_PER_MINUTE ? TABLE_YELLOW : TABLE_GREEN, now, MAX(until, now));
         if (g->since == 0)
                 table_cell(t, TABLE_PLAIN, "-");
         else
@@ -83,7 +84,8 @@ static int on_row(void *userdata, const ControlGrant *g) {
 }
 
 int verb_list(const Ctl *ctl) {
-        static const char *const columns[] = {"ADDRESS", ">LEFT", ">AGE", "USER", "SERVICE", "PATTERN", "SOURCE", NULL};
+        static const char *const columns[] = {
+                "ADDRESS", ">LEFT", ">AGE", "USER", "SERVICE", "PATTERN", "SOURCE", NULL};
         _cleanup_(control_client_closep) ControlClient *client = NULL;
         char reason[CONTROL_CLIENT_ERROR_BYTES];
         Listing listing = {.now = time_now()};

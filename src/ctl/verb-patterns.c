@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* patterns: what there is, whether each pattern does what its examples say, and whether it withstands attacks.
- * All patterns are loaded whichever are named: a line goes to all that know its identifier. */
+/* patterns: what there is, whether each pattern does what its examples say, and whether it withstands
+ * attacks. All patterns are loaded whichever are named: a line goes to all that know its identifier. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -50,7 +50,8 @@ static void show(Work *w, const Pattern *p) {
         if (strlen(identifiers) > 40)
                 memcpy(identifiers + 37, "...", 4);
         table_cell(w->table, TABLE_BOLD, p->name);
-        table_cell(w->table, p->trusts_users ? TABLE_YELLOW : TABLE_PLAIN, p->trusts_users ? "users" : "unit");
+        table_cell(
+                w->table, p->trusts_users ? TABLE_YELLOW : TABLE_PLAIN, p->trusts_users ? "users" : "unit");
         table_cell(w->table, TABLE_PLAIN, p->opt_in ? "opt-in" : "yes");
         table_cell(w->table, TABLE_PLAIN, p->journal_only ? "journal" : "any");
         table_cell_untrusted(w->table, TABLE_PLAIN, span_from_string(identifiers));
@@ -82,7 +83,8 @@ static void show_json(Work *w, const Pattern *p) {
 /* ---- the examples ---- */
 
 /* Whether the judgement is the one that the example asks for; if not, `reason` says how it differs. */
-static bool is_as_wanted(const Pattern *p, const Example *e, const Login *login, char reason[static FAILURE_BYTES]) {
+static bool is_as_wanted(
+        const Pattern *p, const Example *e, const Login *login, char reason[static FAILURE_BYTES]) {
         /* what is another pattern's is none of this one's */
         bool own = login->pattern == p->name;
         const char *wanted = match_verdict_to_string(e->verdict);
@@ -98,15 +100,15 @@ static bool is_as_wanted(const Pattern *p, const Example *e, const Login *login,
         else if (!streq(wanted, got))
                 (void) snprintf(reason, FAILURE_BYTES, "verdict is %s, wanted %s%s%s%s", got, wanted,
                         login->reason ? " (" : "", strempty(login->reason), login->reason ? ")" : "");
-        else if (e->address && (ip_addr_parse(span_from_string(e->address), &want) < 0 || !login->has_address ||
-                                       !ip_addr_equal(&want, &login->address)))
+        else if (e->address && (ip_addr_parse(span_from_string(e->address), &want) < 0 ||
+                                       !login->has_address || !ip_addr_equal(&want, &login->address)))
                 (void) snprintf(reason, FAILURE_BYTES, "address is %s, wanted %s", address, e->address);
         else if (e->user && !span_equal_string(login->user, e->user))
-                (void) snprintf(reason, FAILURE_BYTES, "user is \"%s\", wanted \"%s\"", log_text(text, login->user),
-                        e->user);
+                (void) snprintf(reason, FAILURE_BYTES, "user is \"%s\", wanted \"%s\"",
+                        log_text(text, login->user), e->user);
         else if (e->service && !span_equal_string(login->service, e->service))
-                (void) snprintf(reason, FAILURE_BYTES, "service is \"%s\", wanted \"%s\"", log_text(text, login->service),
-                        e->service);
+                (void) snprintf(reason, FAILURE_BYTES, "service is \"%s\", wanted \"%s\"",
+                        log_text(text, login->service), e->service);
         else
                 return true;
         return false;
@@ -153,7 +155,8 @@ static int test(Work *w, const Pattern *p) {
 
 /* ---- attacks ---- */
 
-static void on_attack_failure(void *userdata, const Pattern *p, const Example *e, Span line, const Login *login) {
+static void on_attack_failure(
+        void *userdata, const Pattern *p, const Example *e, Span line, const Login *login) {
         Work *w = userdata;
         char address[IP_TEXT_BYTES], text[LOG_TEXT_BYTES];
 
@@ -164,7 +167,8 @@ static void on_attack_failure(void *userdata, const Pattern *p, const Example *e
                 (void) printf("%s:%u: wrong address %s in: %s\n", p->path, e->place,
                         ip_addr_format(address, &login->address), log_text(text, line));
         else
-                (void) printf("%s:%u: lost after a torn message: %s\n", p->path, e->place, log_text(text, line));
+                (void) printf(
+                        "%s:%u: lost after a torn message: %s\n", p->path, e->place, log_text(text, line));
 }
 
 static void member_u64(JsonWriter *w, const char *key, uint64_t v) {
@@ -235,9 +239,11 @@ static bool all_are_known(const Ctl *ctl, const PatternSet *set) {
 }
 
 int verb_patterns(const Ctl *ctl) {
-        static const char *const shown[] = {"PATTERN", "TRUST", "ENABLED", "SOURCE", "IDENTIFIERS", "DESCRIPTION", NULL};
+        static const char *const shown[] = {
+                "PATTERN", "TRUST", "ENABLED", "SOURCE", "IDENTIFIERS", "DESCRIPTION", NULL};
         static const char *const tested[] = {"PATTERN", ">EXAMPLES", ">FAILED", NULL};
-        static const char *const attacked[] = {"PATTERN", ">TRIED", ">GENUINE", ">NONE", ">WRONG", ">LOST", NULL};
+        static const char *const attacked[] = {
+                "PATTERN", ">TRIED", ">GENUINE", ">NONE", ">WRONG", ">LOST", NULL};
         bool is_test = ctl_has(ctl, CTL_OPTION_TEST), is_attack = ctl_has(ctl, CTL_OPTION_ATTACK);
         _cleanup_(pattern_set_freep) PatternSet *set = NULL;
         Work w = {.ctl = ctl};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status: how the daemon is. Knows the names that make sentences, and shows what it does not know as it comes. */
+/* status: how the daemon is. Knows the names that make sentences, and shows what it does not know as it
+ * comes. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,9 +11,10 @@
 #include "ctl/table.h"
 
 /* Names that are put into sentences. */
-static const char *const shown_numbers[] = {"grants", "max_grants", "ttl", "revocations", "sessions", "generation",
-        "written", "base_records", "delta_records", "started", "last_login_at", NULL};
-static const char *const shown_texts[] = {"version", "state", "publish_error", "problem", "last_login", NULL};
+static const char *const shown_numbers[] = {"grants", "max_grants", "ttl", "revocations", "sessions",
+        "generation", "written", "base_records", "delta_records", "started", "last_login_at", NULL};
+static const char *const shown_texts[] = {
+        "version", "state", "publish_error", "problem", "last_login", NULL};
 
 static bool is_listed(const char *const *names, const char *name) {
         for (; *names; names++)
@@ -174,8 +176,8 @@ static void print_numbers(const ControlStatus *s, usec_t now) {
         if (find_number(s, "written", &v)) {
                 label("published");
                 print_ago(now, v);
-                (void) printf(", generation %" PRIu64 ", %" PRIu64 " + %" PRIu64 " records\n", number(s, "generation"),
-                        number(s, "base_records"), number(s, "delta_records"));
+                (void) printf(", generation %" PRIu64 ", %" PRIu64 " + %" PRIu64 " records\n",
+                        number(s, "generation"), number(s, "base_records"), number(s, "delta_records"));
         }
 }
 
@@ -217,8 +219,10 @@ static void print_sources(const Ctl *ctl, const ControlStatus *s) {
                 table_cell_untrusted(&t, TABLE_PLAIN, span_from_string(source->name));
                 table_cell_u64(&t, source->records);
                 table_cell_format(&t,
-                        source->in_trouble ? TABLE_RED : source->forgeable ? TABLE_YELLOW : TABLE_GREEN, "%s%s",
-                        log_text(state, span_from_string(source->state)),
+                        source->in_trouble  ? TABLE_RED
+                        : source->forgeable ? TABLE_YELLOW
+                                            : TABLE_GREEN,
+                        "%s%s", log_text(state, span_from_string(source->state)),
                         source->forgeable ? ", forgeable by local users" : "");
         }
         if (s->n_sources > 0)
@@ -231,8 +235,8 @@ static void cell_alarming(Table *t, uint64_t v) {
 }
 
 static void print_patterns(const Ctl *ctl, const ControlStatus *s) {
-        static const char *const columns[] = {"PATTERN", "TRUST", ">LOGINS", ">HINTS", ">TORN", ">UNTRUSTED",
-                ">REFUSED", NULL};
+        static const char *const columns[] = {
+                "PATTERN", "TRUST", ">LOGINS", ">HINTS", ">TORN", ">UNTRUSTED", ">REFUSED", NULL};
         Table t;
 
         table_init(&t, stdout, ctl->color, columns);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Builds hostile lines out of an example and counts what they are taken for. It knows no server: the places that a
- * client fills are found by the regex's own groups and by their looks (names of hosts, mail addresses, quoted and
- * parenthesised text), and the forged text is the example's own with another address in it, since nothing else can
- * look more genuine. It writes more than a server would let through; what withstands that withstands the server. */
+/* Builds hostile lines out of an example and counts what they are taken for. It knows no server: the places
+ * that a client fills are found by the regex's own groups and by their looks (names of hosts, mail
+ * addresses, quoted and parenthesised text), and the forged text is the example's own with another address
+ * in it, since nothing else can look more genuine. It writes more than a server would let through; what
+ * withstands that withstands the server. */
 
 #include "match/attack.h"
 
@@ -124,7 +125,8 @@ static void try_parts(Attack *a, const Field *f, const Span *parts, size_t n) {
         try_text(a, f);
 }
 
-#define TRY(a, f, ...) try_parts((a), (f), (Span[]){__VA_ARGS__}, sizeof((Span[]){__VA_ARGS__}) / sizeof(Span))
+#define TRY(a, f, ...)                                                                                      \
+        try_parts((a), (f), (Span[]){__VA_ARGS__}, sizeof((Span[]){__VA_ARGS__}) / sizeof(Span))
 
 /* ---- hostile texts ---- */
 
@@ -156,9 +158,9 @@ static void try_bytes(Attack *a, const Field *f, Span old) {
 
 static void try_addresses(Attack *a, const Field *f, Span old) {
         static const char *const texts[] = {EVIL, "[" EVIL "]", "(" EVIL ")", "<" EVIL ">", "::ffff:" EVIL,
-                "rip=" EVIL, "ip=[::ffff:" EVIL "]", "host=[" EVIL "]", "x [" EVIL "]", "x (" EVIL ")", "x@" EVIL,
-                "x@[" EVIL "]", "x, rip=" EVIL, "x>, rip=" EVIL, "x from " EVIL, "x at " EVIL, "x, " EVIL, EVIL " ",
-                " " EVIL, "\"x\" [" EVIL "]", "x]: [" EVIL};
+                "rip=" EVIL, "ip=[::ffff:" EVIL "]", "host=[" EVIL "]", "x [" EVIL "]", "x (" EVIL ")",
+                "x@" EVIL, "x@[" EVIL "]", "x, rip=" EVIL, "x>, rip=" EVIL, "x from " EVIL, "x at " EVIL,
+                "x, " EVIL, EVIL " ", " " EVIL, "\"x\" [" EVIL "]", "x]: [" EVIL};
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
                 TRY(a, f, span_from_string(texts[i]));
@@ -183,9 +185,9 @@ static void try_tails(Attack *a, const Field *f, Span old) {
 
 /* Whole forged messages, behind whatever may look like the end of a line. */
 static void try_messages(Attack *a, const Field *f, Span old) {
-        static const char *const separators[] = {"", " ", ", ", ": ", "; ", ">, ", "> ", "] ", "\" ", "' ", ") ", "#012",
-                "#015#012", "#011", "#000", "\\n", "\\012", "\\r\\n", "^J", "%0a", "?", "\n", "\r\n", "\r", "\t", "\033[2K",
-                "#012Nov 21 01:02:03 mx dovecot: ", "]: ", "<22>"};
+        static const char *const separators[] = {"", " ", ", ", ": ", "; ", ">, ", "> ", "] ", "\" ", "' ",
+                ") ", "#012", "#015#012", "#011", "#000", "\\n", "\\012", "\\r\\n", "^J", "%0a", "?", "\n",
+                "\r\n", "\r", "\t", "\033[2K", "#012Nov 21 01:02:03 mx dovecot: ", "]: ", "<22>"};
         Span evil = text_span(&a->evil), head = span_make(example_line(a).data, a->message);
 
         for (size_t i = 0; i < ELEMENTSOF(separators); i++) {
@@ -206,8 +208,9 @@ static void try_messages(Attack *a, const Field *f, Span old) {
 
 /* Long texts: at the limits of servers and loggers, alone, and with a forged rest behind them. */
 static void try_long(Attack *a, const Field *f, Span old) {
-        static const size_t sizes[] = {63, 64, 79, 80, 81, 100, 127, 128, 129, 200, 254, 255, 256, 257, 300, 319, 320, 321,
-                486, 500, 503, 504, 505, 506, 510, 511, 512, 513, 1000, 1023, 1024, 1025, 2047, 2048, 4096, 8000};
+        static const size_t sizes[] = {63, 64, 79, 80, 81, 100, 127, 128, 129, 200, 254, 255, 256, 257, 300,
+                319, 320, 321, 486, 500, 503, 504, 505, 506, 510, 511, 512, 513, 1000, 1023, 1024, 1025,
+                2047, 2048, 4096, 8000};
         static const char fillers[] = {'a', ' ', '"', '>', '(', '\\', '%'};
 
         for (size_t i = 0; i < ELEMENTSOF(sizes); i++)
@@ -228,8 +231,8 @@ static void try_long(Attack *a, const Field *f, Span old) {
                 }
 }
 
-/* A logger that cuts long messages off: the forged tail ends the line, and the genuine one is gone. The shortest
- * limit of a logger is 1024 bytes, head and all; what cuts earlier has a pattern with TearsAt=. */
+/* A logger that cuts long messages off: the forged tail ends the line, and the genuine one is gone. The
+ * shortest limit of a logger is 1024 bytes, head and all; what cuts earlier has a pattern with TearsAt=. */
 static void try_cut(Attack *a, const Field *f) {
         static const size_t limits[] = {1024, 2048, 8192};
         Span line = example_line(a), tail = evil_tail(a);
@@ -260,11 +263,13 @@ static void attack_text(Attack *a, const Field *f) {
         try_cut(a, f);
 }
 
-/* Names that a PTR record can have: no more than letters, digits, '-', '_' and '.' gets through a resolver. */
+/* Names that a PTR record can have: no more than letters, digits, '-', '_' and '.' gets through a resolver.
+ */
 static void attack_host(Attack *a, const Field *f) {
-        static const char *const names[] = {EVIL, EVIL ".", EVIL ".evil.example.net", "evil.example.net." EVIL,
-                "rip." EVIL ".example.net", "rip-" EVIL, "6-6-6-6.example.net", "localhost", "unknown", "UNKNOWN",
-                "ffff." EVIL, "-", "_", "_" EVIL, "a.b", "6", "6.6.6", "6.6.6.6.6", "0x06060606", "101058054"};
+        static const char *const names[] = {EVIL, EVIL ".", EVIL ".evil.example.net",
+                "evil.example.net." EVIL, "rip." EVIL ".example.net", "rip-" EVIL, "6-6-6-6.example.net",
+                "localhost", "unknown", "UNKNOWN", "ffff." EVIL, "-", "_", "_" EVIL, "a.b", "6", "6.6.6",
+                "6.6.6.6.6", "0x06060606", "101058054"};
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 TRY(a, f, span_from_string(names[i]));
@@ -296,12 +301,13 @@ static void attack_sender(Attack *a, const Field *f) {
 /* ---- places ---- */
 
 static bool is_address_byte(char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' ||
+               c == '.';
 }
 
 static bool is_word_byte(char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
-                c == '.' || c == '@' || c == '+';
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+               c == '_' || c == '.' || c == '@' || c == '+';
 }
 
 /* Length of the genuine address at the start of s, or 0. */
@@ -389,7 +395,8 @@ static void find_words(const Attack *a, Field *fields, size_t *n) {
                         at |= line.data[end] == '@' && end > i;
                         letter |= (line.data[end] | 0x20) >= 'g' && (line.data[end] | 0x20) <= 'z';
                 }
-                if (letter && (dot || at) && line.data[end - 1] != '.' && genuine_at(a, span_skip(line, i)) == 0)
+                if (letter && (dot || at) && line.data[end - 1] != '.' &&
+                        genuine_at(a, span_skip(line, i)) == 0)
                         add_field(fields, n, at ? FIELD_SENDER : FIELD_HOST, i, end);
         }
 }
@@ -434,7 +441,8 @@ static void attack_stream(Attack *a) {
         size_t front = a->evil_field[0], least = a->pattern->tears_at;
 
         for (size_t size = least; size <= least + 8; size++)
-                /* so that the split falls on each byte of the forged message, in the second piece and the third */
+                /* so that the split falls on each byte of the forged message, in the second piece and the
+                 * third */
                 for (size_t k = 0; k <= a->evil.size; k++) {
                         if (size < front + k)
                                 continue;
@@ -487,7 +495,8 @@ static void attack_example(Attack *a, const Example *e) {
         }
 }
 
-int attack_pattern(PatternSet *set, const Pattern *p, AttackHandler on_failure, void *userdata, AttackCounts *ret) {
+int attack_pattern(
+        PatternSet *set, const Pattern *p, AttackHandler on_failure, void *userdata, AttackCounts *ret) {
         _cleanup_free_ Attack *a = calloc(1, sizeof(Attack));
         _cleanup_(line_judge_freep) LineJudge *j = NULL;
 

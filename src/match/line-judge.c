@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a line to a verdict without a daemon. It matches nothing itself: it finds out which patterns a source would
- * have asked, lets pattern_set_match() ask them, and says what the daemon would need for it. */
+/* From a line to a verdict without a daemon. It matches nothing itself: it finds out which patterns a source
+ * would have asked, lets pattern_set_match() ask them, and says what the daemon would need for it. */
 
 #include "match/line-judge.h"
 
@@ -10,8 +10,8 @@
 
 #include "basic/log.h"
 
-/* A mail host logs under a few dozen identifiers. The cache has pairs of places, since two of them will meet; a
- * stranger's identifiers can make it useless and no more. */
+/* A mail host logs under a few dozen identifiers. The cache has pairs of places, since two of them will
+ * meet; a stranger's identifiers can make it useless and no more. */
 #define CACHE_SIZE 512
 #define CACHE_IDENTIFIER_BYTES 63
 /* A shorter one is part of too many words: "mydovecot" is likely a Dovecot, "mapd" is not an imapd. */
@@ -190,8 +190,8 @@ static void add_needs(LineJudge *j, const Pattern *p, const LogLine *line, LogHe
         if (head != LOG_HEAD_SYSLOG)
                 add_reason(j, login, "needs File=PATH %s", p->name);
         else if (!pattern_set_knows(j->set, line->identifier))
-                add_reason(j, login, "needs Identifier=%s in %s.pattern.d/", log_text(identifier, line->identifier),
-                        p->name);
+                add_reason(j, login, "needs Identifier=%s in %s.pattern.d/",
+                        log_text(identifier, line->identifier), p->name);
         if (p->journal_only)
                 add_reason(j, login, "only from the journal");
         if (p->opt_in)
@@ -199,11 +199,19 @@ static void add_needs(LineJudge *j, const Pattern *p, const LogLine *line, LogHe
 }
 
 /* Asks the set. With a selection the identifier does not count. */
-static void ask(LineJudge *j, const LogLine *line, bool cut, usec_t now, const PatternSelection *selection, Login *ret) {
+static void ask(LineJudge *j, const LogLine *line, bool cut, usec_t now, const PatternSelection *selection,
+        Login *ret) {
         Record record = {
-                .ops = &record_ops, .source = SOURCE_NAME, .read_time = now, .host = line->host,
-                .identifier = selection ? SPAN_NONE : line->identifier, .pid = line->pid, .message = line->message,
-                .raw_size = line->message.size, .cut = cut, .explained = true,
+                .ops = &record_ops,
+                .source = SOURCE_NAME,
+                .read_time = now,
+                .host = line->host,
+                .identifier = selection ? SPAN_NONE : line->identifier,
+                .pid = line->pid,
+                .message = line->message,
+                .raw_size = line->message.size,
+                .cut = cut,
+                .explained = true,
         };
 
         pattern_set_match(j->set, j->streams, &record, selection, ret);
@@ -230,13 +238,14 @@ static bool judge_syslog(LineJudge *j, Span line, bool cut, usec_t now, LogLine 
 }
 
 static bool is_taken(const Login *login) {
-        return login->verdict == MATCH_LOGIN || login->verdict == MATCH_LOGOUT || login->verdict == MATCH_CONNECT ||
-                login->verdict == MATCH_RESTART;
+        return login->verdict == MATCH_LOGIN || login->verdict == MATCH_LOGOUT ||
+               login->verdict == MATCH_CONNECT || login->verdict == MATCH_RESTART;
 }
 
-/* Tries the other heads, until a pattern takes the line; else what was said first stands. Returns the head. */
-static LogHead judge_others(LineJudge *j, Span line, bool cut, usec_t now, const PatternSelection *selections,
-        LogLine *parsed, Login *ret, bool *any_head) {
+/* Tries the other heads, until a pattern takes the line; else what was said first stands. Returns the head.
+ */
+static LogHead judge_others(LineJudge *j, Span line, bool cut, usec_t now,
+        const PatternSelection *selections, LogLine *parsed, Login *ret, bool *any_head) {
         LogHead head = LOG_HEAD_SYSLOG;
         LogLine tried;
         Login login;
@@ -266,8 +275,8 @@ void line_judge(LineJudge *j, Span line, bool cut, usec_t now, Login *ret, const
         *ret = (Login){.verdict = MATCH_NONE, .source = SOURCE_NAME};
         is_syslog = judge_syslog(j, line, cut, now, &parsed, ret);
         if (!ret->pattern && (!is_syslog || j->any_without_syslog))
-                head = judge_others(j, line, cut, now, is_syslog ? j->without_syslog : j->by_head, &parsed, ret,
-                        &any_head);
+                head = judge_others(j, line, cut, now, is_syslog ? j->without_syslog : j->by_head, &parsed,
+                        ret, &any_head);
         if (ret->pattern) {
                 p = find_pattern(j, ret->pattern);
                 if (p && ret->verdict != MATCH_NONE)

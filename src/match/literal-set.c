@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each literal is looked for by the byte of it that is rarest in mail logs, with memchr(3), and literals that share
- * that byte are looked for together. memmem(3) sets up a table for each call, which costs more than the search. */
+/* Each literal is looked for by the byte of it that is rarest in mail logs, with memchr(3), and literals
+ * that share that byte are looked for together. memmem(3) sets up a table for each call, which costs more
+ * than the search. */
 
 #include "match/literal-set.h"
 
@@ -68,7 +69,7 @@ static bool stands_at(const Literal *literals, size_t n, Span text, size_t at) {
                 const Literal *l = &literals[i];
 
                 if (l->offset <= at && l->text.size - l->offset <= text.size - at &&
-                    memcmp(text.data + at - l->offset, l->text.data, l->text.size) == 0)
+                        memcmp(text.data + at - l->offset, l->text.data, l->text.size) == 0)
                         return true;
         }
         return false;

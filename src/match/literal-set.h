@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Is one of several literals in a text? Asked for every line of a mail log and answered "no" for nearly all. */
+/* Is one of several literals in a text? Asked for every line of a mail log and answered "no" for nearly all.
+ */
 
 #include "basic/span.h"
 
@@ -10,7 +11,8 @@ typedef struct LiteralSet {
         size_t n;
 } LiteralSet;
 
-/* Makes a set of texts, NULL-terminated and borrowed; an empty one is in every text. Returns 0 or -ENOMEM. */
+/* Makes a set of texts, NULL-terminated and borrowed; an empty one is in every text. Returns 0 or -ENOMEM.
+ */
 int literal_set_init(LiteralSet *s, char *const *texts);
 void literal_set_done(LiteralSet *s);
 

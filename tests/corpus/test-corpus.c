@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs the triples of *.lines through the code that judges lines for the daemon and for `authrelayctl explain`. One
- * file is one test. Usage: test-corpus PATTERNS FILE... */
+/* Runs the triples of *.lines through the code that judges lines for the daemon and for `authrelayctl
+ * explain`. One file is one test. Usage: test-corpus PATTERNS FILE... */
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,8 +31,10 @@ static void describe(const Login *login, char buf[static WANTED_BYTES]) {
         if (login->verdict != MATCH_LOGIN)
                 (void) snprintf(buf, WANTED_BYTES, "%s", match_verdict_to_string(login->verdict));
         else
-                (void) snprintf(buf, WANTED_BYTES, "login %s %.*s %.*s", ip_addr_format(address, &login->address),
-                        login->user.size > 0 ? (int) login->user.size : 1, login->user.size > 0 ? login->user.data : "-",
+                (void) snprintf(buf, WANTED_BYTES, "login %s %.*s %.*s",
+                        ip_addr_format(address, &login->address),
+                        login->user.size > 0 ? (int) login->user.size : 1,
+                        login->user.size > 0 ? login->user.data : "-",
                         login->service.size > 0 ? (int) login->service.size : 1,
                         login->service.size > 0 ? login->service.data : "-");
 }

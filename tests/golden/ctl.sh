@@ -1,7 +1,7 @@
 #!/bin/bash
 # ctl: how authrelayctl is used wrongly, and what it says without a daemon.
 . "$(dirname "$0")/../lib/tap.sh"
-CTL=$1
+CTL=$(realpath "$1")
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/authrelay-ctl.XXXXXX") || bail "no directory"
 at_exit "rm -rf '$WORK'"
 export RUNTIME_DIRECTORY=$WORK

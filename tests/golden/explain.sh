@@ -2,7 +2,7 @@
 # explain: what it says of explain.in, in each of its forms, byte for byte. With UPDATE=1 the references are written anew:
 # read what git diff says of them.
 . "$(dirname "$0")/../lib/tap.sh"
-CTL=$1
+CTL=$(realpath "$1")
 cd "$(dirname "$0")" || bail "no tests/golden"
 unset NO_COLOR
 

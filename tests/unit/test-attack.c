@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An attack is good for something if it gets through weak patterns: here are some, and what becomes of them when
- * they are made strong. */
+/* An attack is good for something if it gets through weak patterns: here are some, and what becomes of them
+ * when they are made strong. */
 #include "check.h"
 
 #include "match/attack.h"
 
 #define HEAD "[Pattern]\nIdentifier=server\nHint=in\nHint=from\n"
 #define NEGATIVE "[Example]\nLine=y\nVerdict=none\n"
-#define EXAMPLE                                                                                              \
-        "[Example]\nLine=Nov 21 01:02:03 mx server[1]: in <alice> from <192.0.2.7> ok\nAddress=192.0.2.7\n" NEGATIVE
+#define EXAMPLE                                                                                             \
+        "[Example]\nLine=Nov 21 01:02:03 mx server[1]: in <alice> from <192.0.2.7> "                        \
+        "ok\nAddress=192.0.2.7\n" NEGATIVE
 
 typedef struct Counted {
         AttackCounts counts;
         unsigned told;
 } Counted;
 
-static void on_failure(void *userdata, const Pattern *p, const Example *e, Span line, const Login *login _unused_) {
+static void on_failure(
+        void *userdata, const Pattern *p, const Example *e, Span line, const Login *login _unused_) {
         Counted *c = userdata;
 
         c->told++;
@@ -43,7 +45,8 @@ static Counted attack(const char *text) {
 }
 
 static void test_strong(void **state _unused_) {
-        Counted c = attack(HEAD "[Login]\nRegex=\\Ain <(?<user>[^<>]{1,64})> from <(?<ip>[0-9a-f:.]+)> ok\\z\n" EXAMPLE);
+        Counted c = attack(HEAD
+                "[Login]\nRegex=\\Ain <(?<user>[^<>]{1,64})> from <(?<ip>[0-9a-f:.]+)> ok\\z\n" EXAMPLE);
 
         assert_int_equal(c.told, 0);
         assert_true(c.counts.tried > 1000);
@@ -51,42 +54,54 @@ static void test_strong(void **state _unused_) {
 
 static void test_weak(void **state _unused_) {
         /* stops at the first closing, and takes anything behind the address */
-        assert_true(attack(HEAD "[Login]\nRegex=\\Ain <(?<user>.*?)> from <(?<ip>[0-9a-f:.]+)>.*\\z\n" EXAMPLE).counts.wrong > 0);
+        assert_true(
+                attack(HEAD "[Login]\nRegex=\\Ain <(?<user>.*?)> from <(?<ip>[0-9a-f:.]+)>.*\\z\n" EXAMPLE)
+                        .counts.wrong > 0);
         /* not anchored in earnest */
-        assert_true(attack(HEAD "[Login]\nRegex=\\A.*?in <(?<user>[^>]*)> from <(?<ip>[0-9a-f:.]+)>.*\\z\n" EXAMPLE)
-                            .counts.wrong > 0);
+        assert_true(
+                attack(HEAD
+                        "[Login]\nRegex=\\A.*?in <(?<user>[^>]*)> from <(?<ip>[0-9a-f:.]+)>.*\\z\n" EXAMPLE)
+                        .counts.wrong > 0);
         /* no limit, and a logger that cuts */
-        assert_true(attack(HEAD "[Login]\nRegex=\\Ain <(?<user>[^<>]*)> from <(?<ip>[0-9a-f:.]+)> ok\\z\n" EXAMPLE)
-                            .counts.wrong > 0);
-        assert_int_equal(attack(HEAD "[Login]\nRegex=\\Ain <(?<user>[^<>]{1,64})> from <(?<ip>[0-9a-f:.]+)> ok\\z\n" EXAMPLE)
-                                 .counts.wrong, 0);
+        assert_true(
+                attack(HEAD
+                        "[Login]\nRegex=\\Ain <(?<user>[^<>]*)> from <(?<ip>[0-9a-f:.]+)> ok\\z\n" EXAMPLE)
+                        .counts.wrong > 0);
+        assert_int_equal(attack(HEAD "[Login]\nRegex=\\Ain <(?<user>[^<>]{1,64})> from <(?<ip>[0-9a-f:.]+)> "
+                                     "ok\\z\n" EXAMPLE)
+                                 .counts.wrong,
+                0);
 }
 
 static void test_host(void **state _unused_) {
-        static const char example[] =
-                "[Example]\nLine=Nov 21 01:02:03 mx server: in from client.example.net [192.0.2.7]\nAddress=192.0.2.7\n" NEGATIVE;
+        static const char example[] = "[Example]\nLine=Nov 21 01:02:03 mx server: in from "
+                                      "client.example.net [192.0.2.7]\nAddress=192.0.2.7\n" NEGATIVE;
         char text[1024];
 
-        (void) snprintf(text, sizeof(text), HEAD "[Login]\nRegex=\\Ain from [^0-9]*(?<ip>[0-9.]{7,15}+).*\\z\n%s", example);
+        (void) snprintf(text, sizeof(text),
+                HEAD "[Login]\nRegex=\\Ain from [^0-9]*(?<ip>[0-9.]{7,15}+).*\\z\n%s", example);
         assert_true(attack(text).counts.wrong > 0);
-        (void) snprintf(text, sizeof(text), HEAD "[Login]\nRegex=\\Ain from [^ ]* \\[(?<ip>[0-9.]+)\\]\\z\n%s", example);
+        (void) snprintf(text, sizeof(text),
+                HEAD "[Login]\nRegex=\\Ain from [^ ]* \\[(?<ip>[0-9.]+)\\]\\z\n%s", example);
         assert_int_equal(attack(text).told, 0);
 }
 
 static void test_quoted(void **state _unused_) {
-        static const char example[] =
-                "[Example]\nLine=Nov 21 01:02:03 mx server: in H=(helo) [192.0.2.7] A=x\nAddress=192.0.2.7\n" NEGATIVE;
+        static const char example[] = "[Example]\nLine=Nov 21 01:02:03 mx server: in H=(helo) [192.0.2.7] "
+                                      "A=x\nAddress=192.0.2.7\n" NEGATIVE;
         char text[1024];
 
-        (void) snprintf(text, sizeof(text), HEAD "[Login]\nRegex=\\Ain H=\\(.*?\\) \\[(?<ip>[0-9.]+)\\] A=x.*\\z\n%s", example);
+        (void) snprintf(text, sizeof(text),
+                HEAD "[Login]\nRegex=\\Ain H=\\(.*?\\) \\[(?<ip>[0-9.]+)\\] A=x.*\\z\n%s", example);
         assert_true(attack(text).counts.wrong > 0);
-        (void) snprintf(text, sizeof(text), HEAD "[Login]\nRegex=\\Ain H=\\([^()]{0,64}\\) \\[(?<ip>[0-9.]+)\\] A=x\\z\n%s",
-                example);
+        (void) snprintf(text, sizeof(text),
+                HEAD "[Login]\nRegex=\\Ain H=\\([^()]{0,64}\\) \\[(?<ip>[0-9.]+)\\] A=x\\z\n%s", example);
         assert_int_equal(attack(text).told, 0);
 }
 
 static void test_torn(void **state _unused_) {
-        Counted c = attack("[Pattern]\nIdentifier=server\nTearsAt=504\nHint=in\n"
+        Counted c = attack(
+                "[Pattern]\nIdentifier=server\nTearsAt=504\nHint=in\n"
                 "[Login]\nRegex=\\Ain <(?<user>[^<>]{1,64})> from <(?<ip>[0-9a-f:.]+)> ok\\z\n" EXAMPLE);
 
         assert_int_equal(c.told, 0);
@@ -94,22 +109,31 @@ static void test_torn(void **state _unused_) {
 }
 
 static void test_two_lines(void **state _unused_) {
-        static const char examples[] = "[Example]\nLine=Nov 21 01:02:03 mx server[1]: from 192.0.2.7\nVerdict=connect\n"
+        static const char examples[] =
+                "[Example]\nLine=Nov 21 01:02:03 mx server[1]: from 192.0.2.7\nVerdict=connect\n"
                 "[Example]\nLine=Nov 21 01:02:03 mx server[1]: in alice\nAddress=192.0.2.7\n" NEGATIVE;
         char text[1024];
 
-        (void) snprintf(text, sizeof(text), HEAD
-                "[Connect]\nRegex=\\Afrom (?<ip>[0-9.]+)\\z\n[Login]\nRegex=\\Ain (?<user>[^ ]{1,64})\\z\n%s", examples);
+        (void) snprintf(text, sizeof(text),
+                HEAD "[Connect]\nRegex=\\Afrom (?<ip>[0-9.]+)\\z\n[Login]\nRegex=\\Ain (?<user>[^ "
+                     "]{1,64})\\z\n%s",
+                examples);
         assert_int_equal(attack(text).told, 0);
-        (void) snprintf(text, sizeof(text), HEAD
-                "[Connect]\nRegex=\\A.*from (?<ip>[0-9.]+)\\z\n[Login]\nRegex=\\Ain (?<user>[^ ]{1,64})\\z\n%s", examples);
+        (void) snprintf(text, sizeof(text),
+                HEAD "[Connect]\nRegex=\\A.*from (?<ip>[0-9.]+)\\z\n[Login]\nRegex=\\Ain (?<user>[^ "
+                     "]{1,64})\\z\n%s",
+                examples);
         assert_true(attack(text).counts.wrong > 0);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                in_directory(test_strong), in_directory(test_weak), in_directory(test_host), in_directory(test_quoted),
-                in_directory(test_torn), in_directory(test_two_lines),
+                in_directory(test_strong),
+                in_directory(test_weak),
+                in_directory(test_host),
+                in_directory(test_quoted),
+                in_directory(test_torn),
+                in_directory(test_two_lines),
         };
 
         return cmocka_run_group_tests_name("attack", tests, NULL, NULL);

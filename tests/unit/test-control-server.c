@@ -21,16 +21,28 @@ static int on_status(void *userdata _unused_, ControlStatus *ret) {
         control_status_number(ret, "max_grants", UINT64_MAX);
         control_status_text(ret, "state", SPAN_LITERAL("ok"));
         control_status_text(ret, "odd", SPAN_LITERAL("\xff\x01\xc3\xa4"));
-        control_status_source(ret, &(ControlSource){.name = "journal", .state = "ok", .records = 7, .forgeable = true});
+        control_status_source(
+                ret, &(ControlSource){.name = "journal", .state = "ok", .records = 7, .forgeable = true});
         control_status_source(ret, &(ControlSource){.name = "/a/\xe9", .state = "gone", .in_trouble = true});
-        control_status_pattern(ret, &(ControlPattern){.name = "dovecot", .trust = "unit", .logins = 1, .hints = 2, .torn = 3,
-                                                .untrusted = 4, .refused = 5});
+        control_status_pattern(ret, &(ControlPattern){.name = "dovecot",
+                                            .trust = "unit",
+                                            .logins = 1,
+                                            .hints = 2,
+                                            .torn = 3,
+                                            .untrusted = 4,
+                                            .refused = 5});
         return 0;
 }
 
 static int on_list(void *userdata _unused_, uint64_t cursor, ControlPage *page, uint64_t *ret_next) {
-        ControlGrant g = {.until = 2000000000, .since = 1800000000, .last = 1800000001, .user = SPAN_LITERAL("al\xffice"),
-                .service = "imap", .pattern = "dovecot", .source = "journal", .sessions = 2};
+        ControlGrant g = {.until = 2000000000,
+                .since = 1800000000,
+                .last = 1800000001,
+                .user = SPAN_LITERAL("al\xffice"),
+                .service = "imap",
+                .pattern = "dovecot",
+                .source = "journal",
+                .sessions = 2};
 
         for (uint64_t i = cursor; i < GRANTS; i++) {
                 IpAddr addr = {{[10] = 0xff, 0xff, 10, 0, (uint8_t) (i >> 8), (uint8_t) i}};
@@ -52,12 +64,13 @@ static int on_grant(void *userdata _unused_, uid_t uid, const IpNetwork *network
         if (ttl == 0)
                 return -EPERM; /* without a text */
         (void) snprintf(reterr, CONTROL_ERROR_BYTES, "uid %u, %s for %llu to %.*s", (unsigned) uid,
-                ip_network_format(text, network), (unsigned long long) (ttl / USEC_PER_SEC), (int) user.size, user.data);
+                ip_network_format(text, network), (unsigned long long) (ttl / USEC_PER_SEC), (int) user.size,
+                user.data);
         return span_equal_string(user, "ok") ? 0 : -EPERM;
 }
 
-static int on_revoke(void *userdata _unused_, uid_t uid _unused_, const ControlRevoke *what, uint32_t *ret_count,
-        char reterr[static CONTROL_ERROR_BYTES] _unused_) {
+static int on_revoke(void *userdata _unused_, uid_t uid _unused_, const ControlRevoke *what,
+        uint32_t *ret_count, char reterr[static CONTROL_ERROR_BYTES] _unused_) {
         *ret_count = (uint32_t) what->kind * 10 + what->block;
         return 0;
 }
@@ -83,7 +96,7 @@ static _noreturn_ void serve(rlim_t descriptors) {
         /* quiet about itself; ends with its parent's test */
         (void) alarm(60);
         if (fd < 0 || sd_event_new(&event) < 0 || control_server_new(event, &handlers, NULL, &s) < 0 ||
-            control_server_listen(s, fd) < 0)
+                control_server_listen(s, fd) < 0)
                 _exit(1);
         if (descriptors > 0)
                 (void) setrlimit(RLIMIT_NOFILE, &limit);
@@ -111,7 +124,7 @@ static usec_t stop(pid_t pid) {
         assert_int_equal(kill(pid, SIGKILL), 0);
         assert_int_equal(wait4(pid, NULL, 0, &usage), pid);
         return (usec_t) usage.ru_utime.tv_sec * USEC_PER_SEC + (usec_t) usage.ru_utime.tv_usec +
-                (usec_t) usage.ru_stime.tv_sec * USEC_PER_SEC + (usec_t) usage.ru_stime.tv_usec;
+               (usec_t) usage.ru_stime.tv_sec * USEC_PER_SEC + (usec_t) usage.ru_stime.tv_usec;
 }
 
 static int raw_connect(void) {
@@ -241,8 +254,8 @@ static void test_changes(void **state _unused_) {
 
 /* Whoever talks nonsense loses its own connection; the others go on. */
 static void test_nonsense(void **state _unused_) {
-        static const char *const texts[] = {"GET / HTTP/1.0\r\n\r\n", "\0AUTH ANONYMOUS\r\n", "", "AUTH EXTERNAL 30\r\n",
-                "AUTH EXTERNAL 393939\r\n"};
+        static const char *const texts[] = {"GET / HTTP/1.0\r\n\r\n", "\0AUTH ANONYMOUS\r\n", "",
+                "AUTH EXTERNAL 30\r\n", "AUTH EXTERNAL 393939\r\n"};
         pid_t pid = start(0);
         uint64_t seed = 1;
 
@@ -336,9 +349,14 @@ static void test_nobody_there(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                in_directory(test_status), in_directory(test_list), in_directory(test_changes),
-                in_directory(test_nonsense), in_directory(test_limit_for_each_uid), in_directory(test_no_descriptors),
-                in_directory(test_socket), in_directory(test_nobody_there),
+                in_directory(test_status),
+                in_directory(test_list),
+                in_directory(test_changes),
+                in_directory(test_nonsense),
+                in_directory(test_limit_for_each_uid),
+                in_directory(test_no_descriptors),
+                in_directory(test_socket),
+                in_directory(test_nobody_there),
         };
 
         return cmocka_run_group_tests_name("control-server", tests, NULL, NULL);

@@ -5,8 +5,8 @@
 #include "match/line-judge.h"
 
 #define NOW (UINT64_C(1800000000) * USEC_PER_SEC)
-#define EXAMPLES                                                                                             \
-        "[Example]\nLine=x\nAddress=192.0.2.7\n"                                                              \
+#define EXAMPLES                                                                                            \
+        "[Example]\nLine=x\nAddress=192.0.2.7\n"                                                            \
         "[Example]\nLine=y\nVerdict=none\n"
 #define LOGIN "[Login]\nRegex=\\Ain: (?<ip>\\S+) (?<user>.+)\\z\nService=imap\n" EXAMPLES
 
@@ -25,13 +25,16 @@ static int begin(void **state) {
 
         if (!f || enter_directory(state) < 0)
                 return -1;
-        put_text("server.pattern", "[Pattern]\nIdentifier=server sv\nHeader=syslog dovecot\nHint=in:\n" LOGIN);
+        put_text("server.pattern",
+                "[Pattern]\nIdentifier=server sv\nHeader=syslog dovecot\nHint=in:\n" LOGIN);
         put_text("journal.pattern", "[Pattern]\nIdentifier=proxyd\nJournalOnly=yes\nHint=in:\n" LOGIN);
-        put_text("option.pattern", "[Pattern]\nIdentifier=optional\nOptIn=yes\nHeader=syslog exim\nHint=in:\n" LOGIN);
+        put_text("option.pattern",
+                "[Pattern]\nIdentifier=optional\nOptIn=yes\nHeader=syslog exim\nHint=in:\n" LOGIN);
         put_text("torn.pattern", "[Pattern]\nIdentifier=torn\nTearsAt=100\nHint=in:\n" LOGIN);
         put_text("own.pattern", "[Pattern]\nIdentifier=own\nHeader=tai64n\nHint=in:\n" LOGIN);
         put_text("pair.pattern", "[Pattern]\nIdentifier=pair\nHint=from\nHint=done\n"
-                "[Connect]\nRegex=\\Afrom (?<ip>\\S+)\\z\n[Login]\nRegex=\\Adone (?<user>\\S+)\\z\n" EXAMPLES);
+                                 "[Connect]\nRegex=\\Afrom (?<ip>\\S+)\\z\n[Login]\nRegex=\\Adone "
+                                 "(?<user>\\S+)\\z\n" EXAMPLES);
         if (pattern_set_load(&settings, &f->set, &error) < 0) {
                 print_error("%s\n", error.text);
                 return -1;
@@ -73,7 +76,8 @@ static void test_by_identifier(void **state) {
 
         assert_login(f, "Nov 21 01:02:03 mx server[12]: in: 192.0.2.7 alice", "server", "");
         assert_login(f, "2026-11-21T01:02:03.1+01:00 mx sv: in: 192.0.2.7 alice", "server", "");
-        assert_login(f, "Nov 21 01:02:03 mx optional: in: 192.0.2.7 alice", "option", "only with Enable=option");
+        assert_login(
+                f, "Nov 21 01:02:03 mx optional: in: 192.0.2.7 alice", "option", "only with Enable=option");
         assert_int_equal(judge(f, "Nov 21 01:02:03 mx server: out"), MATCH_NONE);
         assert_null(f->pattern);
         assert_int_equal(judge(f, "Nov 21 01:02:03 mx server: in: bad"), MATCH_HINT);
@@ -96,9 +100,12 @@ static void test_unknown_identifier(void **state) {
                         i % 2 ? "server" : "serve");
                 assert_int_equal(judge(f, line), i % 2 ? MATCH_LOGIN : MATCH_NONE);
         }
-        assert_login(f, "Nov 21 01:02:03 mx a-very-long-name-that-has-no-place-in-the-cache-but-ends-in-server: "
-                        "in: 192.0.2.7 alice", "server",
-                "needs Identifier=a-very-long-name-that-has-no-place-in-the-cache-but-ends-in-server in server.pattern.d/");
+        assert_login(f,
+                "Nov 21 01:02:03 mx a-very-long-name-that-has-no-place-in-the-cache-but-ends-in-server: "
+                "in: 192.0.2.7 alice",
+                "server",
+                "needs Identifier=a-very-long-name-that-has-no-place-in-the-cache-but-ends-in-server in "
+                "server.pattern.d/");
 }
 
 static void test_other_heads(void **state) {
@@ -118,7 +125,8 @@ static void test_other_heads(void **state) {
 static void test_journal_only(void **state) {
         Fixture *f = *state;
 
-        assert_login(f, "Nov 21 01:02:03 mx proxyd: in: 192.0.2.7 alice", "journal", "only from the journal");
+        assert_login(
+                f, "Nov 21 01:02:03 mx proxyd: in: 192.0.2.7 alice", "journal", "only from the journal");
         assert_int_equal(judge(f, "Nov 21 01:02:03 mx proxyd: in: 192.0.2.7 alice#012"), MATCH_HINT);
         /* elsewhere these four bytes may be a name's own */
         assert_int_equal(judge(f, "Nov 21 01:02:03 mx server: in: 192.0.2.7 alice#012"), MATCH_LOGIN);
@@ -145,8 +153,8 @@ static void test_state(void **state) {
 static void test_cut(void **state) {
         Fixture *f = *state;
 
-        line_judge(f->judge, SPAN_LITERAL("Nov 21 01:02:03 mx server: in: 192.0.2.7 alice"), true, NOW, &f->login,
-                &f->pattern);
+        line_judge(f->judge, SPAN_LITERAL("Nov 21 01:02:03 mx server: in: 192.0.2.7 alice"), true, NOW,
+                &f->login, &f->pattern);
         assert_int_equal(f->login.verdict, MATCH_HINT);
 }
 
@@ -154,8 +162,12 @@ static void test_cut(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                judging(test_by_identifier), judging(test_unknown_identifier), judging(test_other_heads),
-                judging(test_journal_only), judging(test_state), judging(test_cut),
+                judging(test_by_identifier),
+                judging(test_unknown_identifier),
+                judging(test_other_heads),
+                judging(test_journal_only),
+                judging(test_state),
+                judging(test_cut),
         };
 
         return cmocka_run_group_tests_name("line-judge", tests, NULL, NULL);

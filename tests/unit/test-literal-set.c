@@ -5,7 +5,8 @@
 #include "match/literal-set.h"
 
 static void test_words(void **state _unused_) {
-        char *const texts[] = {(char *) "Login: user=<", (char *) "Logged in", (char *) ">: Disconnected", NULL};
+        char *const texts[] = {
+                (char *) "Login: user=<", (char *) "Logged in", (char *) ">: Disconnected", NULL};
         LiteralSet s;
 
         assert_ok(literal_set_init(&s, texts));
