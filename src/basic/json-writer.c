@@ -69,12 +69,28 @@ static size_t utf8_sequence(Span s) {
         return n;
 }
 
+/* Bytes at the start that stand for themselves: nearly always all there are. */
+static size_t plain_run(Span text) {
+        size_t n = 0;
+
+        while (n < text.size && text.data[n] >= 0x20 && text.data[n] < 0x7f && text.data[n] != '"' &&
+               text.data[n] != '\\')
+                n++;
+        return n;
+}
+
 static void write_quoted(JsonWriter *w, Span text) {
         (void) fputc('"', w->stream);
         while (text.size > 0) {
                 unsigned char c = (unsigned char) text.data[0];
-                size_t n = utf8_sequence(text);
+                size_t n = plain_run(text);
 
+                if (n > 0) {
+                        (void) fwrite(text.data, 1, n, w->stream);
+                        text = span_skip(text, n);
+                        continue;
+                }
+                n = utf8_sequence(text);
                 if (n == 0)
                         (void) fputs("\xef\xbf\xbd", w->stream);
                 else if (c == '"' || c == '\\')

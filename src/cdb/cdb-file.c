@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The only file that knows tinycdb. Its cdb_make writes; its readers are not used: cdb_init() maps the file,
- * which fails under qmail's softlimit and dies of SIGBUS when the file shrinks, cdb_find() trusts the map, and
- * cdb_seek() follows 32-bit sums that can wrap round and reads on for as many slots as the file claims.
- * Invariant of the reader: no byte outside the file's own size is asked for, no loop is longer than a constant
- * or the file, and what does not add up is -EBADMSG, never "absent". */
+ * which fails under qmail's softlimit and dies of SIGBUS when the file shrinks, cdb_find() trusts the map,
+ * and cdb_seek() follows 32-bit sums that can wrap round and reads on for as many slots as the file claims.
+ * Invariant of the reader: no byte outside the file's own size is asked for, no loop is longer than a
+ * constant or the file, and what does not add up is -EBADMSG, never "absent". */
 
 #include "cdb/cdb-file.h"
 
@@ -19,9 +19,9 @@
 #define RECORD_HEAD_BYTES 8
 #define SLOT_BYTES 8
 
-/* Tables are half empty, so a look-up ends after a few slots. The longest run of taken slots seen among 300,000 or
- * 1,000,000 addresses was 50 (at random) and 272 (neighbours, which this hash likes least); one thirty times as
- * long was made by somebody else. */
+/* Tables are half empty, so a look-up ends after a few slots. The longest run of taken slots seen among
+ * 300,000 or 1,000,000 addresses was 50 (at random) and 272 (neighbours, which this hash likes least); one
+ * thirty times as long was made by somebody else. */
 #define PROBES_MAX 8192
 
 /* Slots read at once: enough for nearly every look-up, and less than a page is copied for one. */
@@ -57,7 +57,8 @@ static int read_at(int fd, uint64_t position, void *buf, size_t n) {
         return 0;
 }
 
-/* Each table must lie between the head and the end of the file; the records end where the first one begins. */
+/* Each table must lie between the head and the end of the file; the records end where the first one begins.
+ */
 static int check_tables(CdbFile *f) {
         f->data_end = f->size;
         for (size_t i = 0; i < HEAD_BYTES; i += SLOT_BYTES) {
@@ -102,7 +103,8 @@ void cdb_file_close(CdbFile *f) {
 }
 
 /* Compares the record at `position` with the key. Returns 1 and the value, 0 when it is another one. */
-static int read_record(const CdbFile *f, uint32_t position, Span key, char *buf, size_t room, size_t *ret_size) {
+static int read_record(
+        const CdbFile *f, uint32_t position, Span key, char *buf, size_t room, size_t *ret_size) {
         uint8_t raw[RECORD_HEAD_BYTES + CDB_KEY_MAX_BYTES + CDB_VALUE_MAX_BYTES];
         uint64_t key_size, value_size;
         size_t n;
@@ -162,7 +164,8 @@ int cdb_file_find(const CdbFile *f, Span key, char *buf, size_t room, size_t *re
 
 int cdb_file_each(const CdbFile *f, CdbFileHandler handler, void *userdata) {
         _cleanup_free_ uint8_t *buf = malloc(EACH_BUFFER_BYTES);
-        uint64_t position = HEAD_BYTES, loaded = 0; /* loaded: bytes of the file from `position` on in buf + used */
+        uint64_t position = HEAD_BYTES,
+                 loaded = 0; /* loaded: bytes of the file from `position` on in buf + used */
         size_t used = 0;
         int r;
 
@@ -171,7 +174,8 @@ int cdb_file_each(const CdbFile *f, CdbFileHandler handler, void *userdata) {
         while (position < f->data_end) {
                 uint64_t left = f->data_end - position, key_size, value_size, whole;
 
-                if (loaded < MIN(left, (uint64_t) RECORD_HEAD_BYTES + CDB_KEY_MAX_BYTES + CDB_VALUE_MAX_BYTES)) {
+                if (loaded <
+                        MIN(left, (uint64_t) RECORD_HEAD_BYTES + CDB_KEY_MAX_BYTES + CDB_VALUE_MAX_BYTES)) {
                         used = 0;
                         loaded = MIN(left, (uint64_t) EACH_BUFFER_BYTES);
                         r = read_at(f->fd, position, buf, loaded);
@@ -214,7 +218,8 @@ static int writer_failed(CdbWriter *w) {
 }
 
 int cdb_writer_add(CdbWriter *w, Span key, Span value) {
-        /* a record's two slots in its table are counted at once, so that finishing can't run into the limit */
+        /* a record's two slots in its table are counted at once, so that finishing can't run into the limit
+         */
         uint64_t more = RECORD_HEAD_BYTES + key.size + value.size + 2 * SLOT_BYTES;
 
         if (key.size == 0 || key.size > CDB_KEY_MAX_BYTES || value.size > CDB_VALUE_MAX_BYTES)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Constant databases (cr.yp.to/cdb): a writer, and a reader that takes every byte of the file for hostile. */
+/* Constant databases (cr.yp.to/cdb): a writer, and a reader that takes every byte of the file for hostile.
+ */
 
 #include "basic/span.h"
 
@@ -13,22 +14,22 @@
 typedef struct CdbFile {
         int fd;
         uint32_t size;
-        uint32_t data_end;     /* where the records end and the hash tables begin */
-        uint8_t tables[2048];  /* the file's head: position and number of slots of each of the 256 tables */
+        uint32_t data_end;    /* where the records end and the hash tables begin */
+        uint8_t tables[2048]; /* the file's head: position and number of slots of each of the 256 tables */
 } CdbFile;
 
 #define CDB_FILE_INIT ((CdbFile){.fd = -1})
 
-/* Opens a regular file and checks its head. Never waits (a FIFO is refused), never lands on descriptors 0 to 2,
- * even if they are closed. Returns 0; -EBADMSG when it is not a constant database; or -errno. */
+/* Opens a regular file and checks its head. Never waits (a FIFO is refused), never lands on descriptors 0 to
+ * 2, even if they are closed. Returns 0; -EBADMSG when it is not a constant database; or -errno. */
 int cdb_file_open(CdbFile *f, const char *path);
 
 /* Closes; does nothing to one that is not open. */
 void cdb_file_close(CdbFile *f);
 
-/* Looks up the first record with this key, of at most CDB_KEY_MAX_BYTES, and copies its value into buf. Bounded
- * in time and memory whatever the file holds. Returns 1 when found, 0 when absent; -EBADMSG when the file is
- * damaged, which includes a value that has no room; or -errno of pread(2). */
+/* Looks up the first record with this key, of at most CDB_KEY_MAX_BYTES, and copies its value into buf.
+ * Bounded in time and memory whatever the file holds. Returns 1 when found, 0 when absent; -EBADMSG when the
+ * file is damaged, which includes a value that has no room; or -errno of pread(2). */
 int cdb_file_find(const CdbFile *f, Span key, char *buf, size_t room, size_t *ret_size);
 
 /* Called for each record; both spans are borrowed for the call. Returns 0 to go on, or -errno. */
@@ -40,7 +41,8 @@ int cdb_file_each(const CdbFile *f, CdbFileHandler handler, void *userdata);
 
 typedef struct CdbWriter CdbWriter;
 
-/* Starts a database at the beginning of an empty file; the descriptor stays the caller's. Returns 0 or -ENOMEM. */
+/* Starts a database at the beginning of an empty file; the descriptor stays the caller's. Returns 0 or
+ * -ENOMEM. */
 int cdb_writer_new(int fd, CdbWriter **ret);
 
 /* Adds a record; keys are not compared with those before, of two with the same key readers see the first.

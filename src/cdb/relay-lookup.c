@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reader's half of the protocol of authrelay.cdb(5); publish/publisher.c is the writer's. It decides by the
- * files alone and knows nothing of logins. Invariant: every path that is not understood ends in DOUBT, and a
- * pair of files is used only if the delta holds whatever has changed since the snapshot that the base is. */
+/* The reader's half of the protocol of authrelay.cdb(5); publish/publisher.c is the writer's. It decides by
+ * the files alone and knows nothing of logins. Invariant: every path that is not understood ends in DOUBT,
+ * and a pair of files is used only if the delta holds whatever has changed since the snapshot that the base
+ * is. */
 
 #include "cdb/relay-lookup.h"
 
@@ -80,7 +81,8 @@ static int plain_error(int r) {
         return r < 0 && r != -EBADMSG ? r : 0;
 }
 
-/* Opens one of the two, in the place of what was open before. Returns ABSENT, which means: go on, or DOUBT. */
+/* Opens one of the two, in the place of what was open before. Returns ABSENT, which means: go on, or DOUBT.
+ */
 static RelayResult open_one(Opened *o, const char *path, uint64_t now, RelayAnswer *ret) {
         const char *const *texts = trouble_texts[o->which];
         char value[RELAY_HEADER_BYTES];
@@ -105,10 +107,11 @@ static RelayResult open_one(Opened *o, const char *path, uint64_t now, RelayAnsw
         return RELAY_RESULT_ABSENT;
 }
 
-/* Opens a base and a delta that belong together. The delta comes first: the writer puts a base in place before
- * its delta, so the base found afterwards is the delta's own or a newer one. A base one generation newer has
- * been put in place a moment ago, or the writer died or failed just then; the delta that is in place *after* the
- * base is then right for it too, as the writer has kept it complete, but one opened before may be too old. */
+/* Opens a base and a delta that belong together. The delta comes first: the writer puts a base in place
+ * before its delta, so the base found afterwards is the delta's own or a newer one. A base one generation
+ * newer has been put in place a moment ago, or the writer died or failed just then; the delta that is in
+ * place *after* the base is then right for it too, as the writer has kept it complete, but one opened before
+ * may be too old. */
 static RelayResult open_pair(Opened *delta, Opened *base, const char *path, uint64_t now, RelayAnswer *ret) {
         char delta_path[RELAY_PATH_BYTES];
         RelayResult result;
@@ -123,9 +126,11 @@ static RelayResult open_pair(Opened *delta, Opened *base, const char *path, uint
                 result = open_one(delta, delta_path, now, ret);
                 if (result != RELAY_RESULT_DOUBT)
                         result = open_one(base, path, now, ret);
-                if (result != RELAY_RESULT_DOUBT && base->header.generation == delta->header.generation + 1) {
+                if (result != RELAY_RESULT_DOUBT &&
+                        base->header.generation == delta->header.generation + 1) {
                         result = open_one(delta, delta_path, now, ret);
-                        if (result != RELAY_RESULT_DOUBT && base->header.generation == delta->header.generation + 1)
+                        if (result != RELAY_RESULT_DOUBT &&
+                                base->header.generation == delta->header.generation + 1)
                                 return RELAY_RESULT_ABSENT;
                 }
                 if (result == RELAY_RESULT_DOUBT || base->header.generation == delta->header.generation)
@@ -140,8 +145,8 @@ static bool has_length(const Opened *o, bool v4, unsigned length) {
 }
 
 /* Reads the record of this network. Returns 1 and the entry, whose texts are in `value`; 0; or -errno. */
-static int read_entry(const Opened *o, const IpNetwork *network, char value[static RELAY_VALUE_BYTES],
-        RelayEntry *ret) {
+static int read_entry(
+        const Opened *o, const IpNetwork *network, char value[static RELAY_VALUE_BYTES], RelayEntry *ret) {
         char key[IP_TEXT_BYTES];
         size_t size;
         int r;

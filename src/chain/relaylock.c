@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands before an SMTP server in its exec chain, and lets the clients relay that have just logged in: looks the
- * client's address up in the published files, sets RELAYCLIENT, becomes the server. It reads straight down: check
- * argv, read the environment, decide, adjust, exec. It never keeps mail out: whatever is wrong with the files,
- * the server runs, without a relay right. Invariant: RELAYCLIENT is set only where relay_lookup() said
- * GRANTED for the very client of this connection, and no variable's name comes from anything but the command
- * line and this file. It leaves an inherited RELAYCLIENT alone, which is the word of tcpserver's own rules. */
+/* Stands before an SMTP server in its exec chain, and lets the clients relay that have just logged in: looks
+ * the client's address up in the published files, sets RELAYCLIENT, becomes the server. It reads straight
+ * down: check argv, read the environment, decide, adjust, exec. It never keeps mail out: whatever is wrong
+ * with the files, the server runs, without a relay right. Invariant: RELAYCLIENT is set only where
+ * relay_lookup() said GRANTED for the very client of this connection, and no variable's name comes from
+ * anything but the command line and this file. It leaves an inherited RELAYCLIENT alone, which is the word
+ * of tcpserver's own rules. */
 
 #include <errno.h>
 #include <limits.h>
@@ -35,8 +36,9 @@ static bool arg_verbose = false;
 static char *arg_settings[SETTINGS_MAX]; /* NAME[=VALUE], in the order of the command line */
 static unsigned arg_n_settings = 0;
 
-/* Under inetd, or as a systemd service whose stderr was left as it is, stderr is the connection: what is written
- * there the client takes for SMTP. A full pipe must not hold up the mail either, nor a closed one end it. */
+/* Under inetd, or as a systemd service whose stderr was left as it is, stderr is the connection: what is
+ * written there the client takes for SMTP. A full pipe must not hold up the mail either, nor a closed one
+ * end it. */
 static bool is_stderr_fit(void) {
         struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
         struct stat err, in;
@@ -44,24 +46,25 @@ static bool is_stderr_fit(void) {
         if (fstat(STDERR_FILENO, &err) < 0)
                 return false;
         if (S_ISSOCK(err.st_mode) && fstat(STDIN_FILENO, &in) == 0 && in.st_dev == err.st_dev &&
-            in.st_ino == err.st_ino)
+                in.st_ino == err.st_ino)
                 return false;
         return poll(&p, 1, 0) == 1 && p.revents == POLLOUT;
 }
 
 /* A pipe may be closed between the look at it and the writing. */
-#define say(...)                                                                                             \
-        do {                                                                                                 \
-                if (is_stderr_fit()) {                                                                       \
-                        struct sigaction _ignore = {.sa_handler = SIG_IGN}, _inherited;                      \
-                        (void) sigaction(SIGPIPE, &_ignore, &_inherited);                                    \
-                        log_line(__VA_ARGS__);                                                               \
-                        (void) sigaction(SIGPIPE, &_inherited, NULL);                                        \
-                }                                                                                            \
+#define say(...)                                                                                            \
+        do {                                                                                                \
+                if (is_stderr_fit()) {                                                                      \
+                        struct sigaction _ignore = {.sa_handler = SIG_IGN}, _inherited;                     \
+                        (void) sigaction(SIGPIPE, &_ignore, &_inherited);                                   \
+                        log_line(__VA_ARGS__);                                                              \
+                        (void) sigaction(SIGPIPE, &_inherited, NULL);                                       \
+                }                                                                                           \
         } while (0)
 
 static _noreturn_ void wrong_use(const char *what) {
-        say(LOG_ERR, "%s; usage: relaylock [-bv] [-e NAME[=VALUE]]... [-f FILE] PROGRAM [ARGUMENT]...", what);
+        say(LOG_ERR, "%s; usage: relaylock [-bv] [-e NAME[=VALUE]]... [-f FILE] PROGRAM [ARGUMENT]...",
+                what);
         _exit(EXIT_WRONG_USE);
 }
 
@@ -107,9 +110,9 @@ static char **parse_argv(int argc, char **argv) {
         return argv + optind;
 }
 
-/* Called as NAME it stands in the place of a server that is started without arguments that could be changed, and
- * runs NAME.noauth with all of its own. That one's argv[0] says .noauth too, so that a link to relaylock by mistake
- * ends at the next step instead of going round. */
+/* Called as NAME it stands in the place of a server that is started without arguments that could be changed,
+ * and runs NAME.noauth with all of its own. That one's argv[0] says .noauth too, so that a link to relaylock
+ * by mistake ends at the next step instead of going round. */
 static char **find_substitute(char **argv, char buf[static PATH_MAX]) {
         const char *slash = strrchr(argv[0], '/');
 
@@ -143,8 +146,8 @@ static int peer_of_stdin(IpAddr *ret) {
         return 0;
 }
 
-/* The first that is set decides, even if it is not an address: to go on to the next would let whoever can spoil
- * one choose the other. Returns false, and has said why, when it is not known who the client is. */
+/* The first that is set decides, even if it is not an address: to go on to the next would let whoever can
+ * spoil one choose the other. Returns false, and has said why, when it is not known who the client is. */
 static bool find_client(IpAddr *ret) {
         static const char *const names[] = {"TCPREMOTEIP", "REMOTE_ADDR"};
         char text[LOG_TEXT_BYTES];
@@ -163,7 +166,8 @@ static bool find_client(IpAddr *ret) {
         }
         r = peer_of_stdin(ret);
         if (r < 0)
-                say(LOG_WARNING, "no relaying: no TCPREMOTEIP, no REMOTE_ADDR, and no peer of descriptor 0: %s",
+                say(LOG_WARNING,
+                        "no relaying: no TCPREMOTEIP, no REMOTE_ADDR, and no peer of descriptor 0: %s",
                         strerror(-r));
         return r >= 0;
 }
@@ -174,9 +178,9 @@ static void say_answer(const IpAddr *client, const RelayAnswer *answer) {
 
         (void) ip_addr_format(text, client);
         if (answer->result == RELAY_RESULT_DOUBT)
-                say(LOG_WARNING, "%s: no relaying: %s: %s%s%s", text, log_text(file, span_from_string(arg_file)),
-                        answer->reason, answer->error < 0 ? ": " : "",
-                        answer->error < 0 ? strerror(-answer->error) : "");
+                say(LOG_WARNING, "%s: no relaying: %s: %s%s%s", text,
+                        log_text(file, span_from_string(arg_file)), answer->reason,
+                        answer->error < 0 ? ": " : "", answer->error < 0 ? strerror(-answer->error) : "");
         else if (!arg_verbose)
                 return;
         else if (answer->result == RELAY_RESULT_ABSENT)
@@ -186,8 +190,8 @@ static void say_answer(const IpAddr *client, const RelayAnswer *answer) {
                         answer->result == RELAY_RESULT_GRANTED ? "may relay" : "no relaying",
                         relay_result_to_string(answer->result), ip_network_format(network, &answer->network),
                         answer->how,
-                        answer->until == 0 ? "it is taken back" :
-                                             time_stamp_format(stamp, answer->until * USEC_PER_SEC));
+                        answer->until == 0 ? "it is taken back"
+                                           : time_stamp_format(stamp, answer->until * USEC_PER_SEC));
 }
 
 /* A name with control bytes (it may hold NUL, and ends up in Received lines) is not passed on. */
@@ -204,7 +208,8 @@ static int grant(const RelayAnswer *answer) {
 
         if (is_user_fit(answer))
                 r = setenv("AUTHRELAY_USER", answer->user, true);
-        /* over one that is there: tcpserver's rules bar whole ranges of dial-up lines, from which users log in */
+        /* over one that is there: tcpserver's rules bar whole ranges of dial-up lines, from which users log
+         * in */
         if (r == 0 && arg_rblsmtpd)
                 r = setenv("RBLSMTPD", "", true);
         for (unsigned i = 0; r == 0 && i < arg_n_settings; i++) {
@@ -220,7 +225,8 @@ static int grant(const RelayAnswer *answer) {
 }
 
 int main(int argc, char **argv) {
-        static char substitute[PATH_MAX]; /* not on the stack, whose pages it would cost even if it is not needed */
+        static char substitute[PATH_MAX]; /* not on the stack, whose pages it would cost even if it is not
+                                             needed */
         char text[LOG_TEXT_BYTES];
         RelayAnswer answer;
         IpAddr client;

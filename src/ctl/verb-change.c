@@ -65,6 +65,7 @@ int verb_revoke(const Ctl *ctl) {
         _cleanup_(control_client_closep) ControlClient *client = NULL;
         char reason[CONTROL_CLIENT_ERROR_BYTES], text[128];
         uint32_t count;
+        size_t n;
         int r;
 
         if (!is_clear(ctl))
@@ -80,8 +81,16 @@ int verb_revoke(const Ctl *ctl) {
                 r = control_client_revoke(client, ctl->arguments[0], &count, reason);
         if (r < 0)
                 return fail(reason);
-        (void) snprintf(text, sizeof(text), "%" PRIu32 " grant%s revoked.%s", count, count == 1 ? "" : "s",
-                ctl_has(ctl, CTL_OPTION_BLOCK) ? " The user is blocked." : "");
+        if (ctl->n_arguments > 0)
+                (void) snprintf(text, sizeof(text), "%.64s is revoked; ", ctl->arguments[0]);
+        else if (ctl->user)
+                (void) snprintf(text, sizeof(text), "The user is %s; ",
+                        ctl_has(ctl, CTL_OPTION_BLOCK) ? "revoked and blocked" : "revoked");
+        else
+                (void) snprintf(text, sizeof(text), "All are revoked; ");
+        n = strlen(text);
+        (void) snprintf(
+                text + n, sizeof(text) - n, "%" PRIu32 " grant%s ended.", count, count == 1 ? "" : "s");
         say_done(ctl, count, text);
         return CTL_OK;
 }

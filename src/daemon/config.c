@@ -14,7 +14,8 @@
 
 #define TTL_MAX_USEC (7 * USEC_PER_DAY)
 #define SESSION_MAX_USEC (30 * USEC_PER_DAY)
-/* Each has a section in the saved state, and the journal and the rooms have theirs (STATE_FILE_SECTIONS_MAX). */
+/* Each has a section in the saved state, and the journal and the rooms have theirs
+ * (STATE_FILE_SECTIONS_MAX). */
 #define FILES_MAX 60
 #define LIST_FILE_MAX_BYTES ((size_t) 16 * 1024 * 1024)
 

@@ -14,7 +14,10 @@
 #define EXAMPLES_MAX 256
 
 static const char *const kind_sections[_RULE_KIND_MAX] = {
-        [RULE_LOGIN] = "Login", [RULE_LOGOUT] = "Logout", [RULE_CONNECT] = "Connect", [RULE_RESTART] = "Restart",
+        [RULE_LOGIN] = "Login",
+        [RULE_LOGOUT] = "Logout",
+        [RULE_CONNECT] = "Connect",
+        [RULE_RESTART] = "Restart",
         [RULE_IGNORE] = "Ignore",
 };
 
@@ -43,23 +46,26 @@ static int add_words(StringList *l, const char *value, int (*check)(Span word)) 
         return 0;
 }
 
-/* A unit's whole name, or all instances of one template. Anything more open would let the units of users in. */
+/* A unit's whole name, or all instances of one template. Anything more open would let the units of users in.
+ */
 static int check_unit(Span unit) {
         const char *star = memchr(unit.data, '*', unit.size);
         Span head;
 
         if (unit.size < 3 || !memchr(unit.data, '.', unit.size) || memchr(unit.data, '?', unit.size) ||
-            memchr(unit.data, '[', unit.size))
+                memchr(unit.data, '[', unit.size))
                 return -EINVAL;
         if (!star)
                 return 0;
         head = span_make(unit.data, (size_t) (star - unit.data));
-        if (head.size < 2 || star[-1] != '@' || memchr(star + 1, '*', unit.size - head.size - 1) || star[1] != '.')
+        if (head.size < 2 || star[-1] != '@' || memchr(star + 1, '*', unit.size - head.size - 1) ||
+                star[1] != '.')
                 return -EINVAL;
         return 0;
 }
 
-/* Adds uids as decimal text. A name that this host does not know is no error: the server is not installed. */
+/* Adds uids as decimal text. A name that this host does not know is no error: the server is not installed.
+ */
 static int add_uids(Pattern *p, const char *value) {
         Span rest = span_from_string(value), word;
 
@@ -121,7 +127,8 @@ static int set_tears_at(Pattern *p, const char *value) {
         return r;
 }
 
-static int assign_pattern(Pattern *p, const IniPlace *place, const char *key, const char *value, IniError *error) {
+static int assign_pattern(
+        Pattern *p, const IniPlace *place, const char *key, const char *value, IniError *error) {
         int r;
 
         if (streq(key, "Description"))
@@ -140,7 +147,8 @@ static int assign_pattern(Pattern *p, const IniPlace *place, const char *key, co
         else if (streq(key, "JournalOnly"))
                 r = parse_boolean(value, &p->journal_only);
         else if (streq(key, "Hint"))
-                r = value[0] ? string_list_add(&p->hints, span_from_string(value)) : (string_list_done(&p->hints), 0);
+                r = value[0] ? string_list_add(&p->hints, span_from_string(value))
+                             : (string_list_done(&p->hints), 0);
         else if (streq(key, "Header"))
                 r = set_heads(p, value);
         else if (streq(key, "TearsAt"))
@@ -148,29 +156,33 @@ static int assign_pattern(Pattern *p, const IniPlace *place, const char *key, co
         else
                 return ini_error_set(error, place, -EINVAL, "unknown key %s= in [Pattern]", key);
         if (r < 0)
-                return ini_error_set(error, place, r, "%s=%s: not a value for it (%s)", key, value, strerror(-r));
+                return ini_error_set(
+                        error, place, r, "%s=%s: not a value for it (%s)", key, value, strerror(-r));
         return 0;
 }
 
-static int assign_rule(Reading *reading, Rule *rule, const IniPlace *place, const char *key, const char *value,
-        IniError *error) {
+static int assign_rule(Reading *reading, Rule *rule, const IniPlace *place, const char *key,
+        const char *value, IniError *error) {
         char reason[REGEX_REASON_BYTES] = "out of memory";
 
         if (streq(key, "Service"))
                 return set_string(&rule->service, value) < 0
-                        ? ini_error_set(error, place, -ENOMEM, "out of memory") : 0;
+                               ? ini_error_set(error, place, -ENOMEM, "out of memory")
+                               : 0;
         if (!streq(key, "Regex"))
-                return ini_error_set(error, place, -EINVAL, "unknown key %s= in [%s]", key, kind_sections[rule->kind]);
+                return ini_error_set(
+                        error, place, -EINVAL, "unknown key %s= in [%s]", key, kind_sections[rule->kind]);
         if (rule->regex)
-                return ini_error_set(error, place, -EINVAL, "a second Regex= in one [%s]: begin another section",
-                        kind_sections[rule->kind]);
+                return ini_error_set(error, place, -EINVAL,
+                        "a second Regex= in one [%s]: begin another section", kind_sections[rule->kind]);
         rule->line = place->line;
         if (regex_new(value, reading->jit, &rule->regex, reason) < 0)
                 return ini_error_set(error, place, -EINVAL, "Regex=: %s", reason);
         return 0;
 }
 
-static int assign_example(Example *e, const IniPlace *place, const char *key, const char *value, IniError *error) {
+static int assign_example(
+        Example *e, const IniPlace *place, const char *key, const char *value, IniError *error) {
         int r = 0;
 
         if (streq(key, "Line"))
@@ -256,7 +268,8 @@ static int check_rule(const Pattern *p, const Rule *rule, bool has_connect, IniE
         IniPlace place = {p->path, rule->line};
 
         if (!rule->regex)
-                return ini_error_set(error, &place, -EINVAL, "[%s] without Regex=", kind_sections[rule->kind]);
+                return ini_error_set(
+                        error, &place, -EINVAL, "[%s] without Regex=", kind_sections[rule->kind]);
         if (rule->kind == RULE_CONNECT || (rule->kind == RULE_LOGIN && !has_connect)) {
                 if (!regex_has_group(rule->regex, REGEX_GROUP_IP))
                         return ini_error_set(error, &place, -EINVAL, "[%s] needs a group <ip>",
@@ -297,7 +310,8 @@ static int check_pattern(Pattern *p, IniError *error) {
         if (!has_login)
                 return ini_error_set(error, &place, -EINVAL, "no [Login] section");
         if (p->hints.n == 0)
-                return ini_error_set(error, &place, -EINVAL, "no Hint= in [Pattern]: a text that every login has");
+                return ini_error_set(
+                        error, &place, -EINVAL, "no Hint= in [Pattern]: a text that every login has");
         if (p->identifiers.n == 0 && !any_head)
                 return ini_error_set(error, &place, -EINVAL, "neither Identifier= nor Header= in [Pattern]");
         if (!positive || !negative)
@@ -306,8 +320,8 @@ static int check_pattern(Pattern *p, IniError *error) {
         return 0;
 }
 
-int pattern_load(const char *name, const char *path, char *const *drop_in_directories, bool jit, Pattern **ret,
-        IniError *reterr) {
+int pattern_load(const char *name, const char *path, char *const *drop_in_directories, bool jit,
+        Pattern **ret, IniError *reterr) {
         _cleanup_(pattern_freep) Pattern *p = calloc(1, sizeof(Pattern));
         Reading reading = {p, jit, false};
         IniPlace place = {path, 0};
@@ -384,8 +398,8 @@ bool pattern_has_unit(const Pattern *p, Span unit) {
                 known.size = (size_t) (star - known.data);
                 tail = span_from_string(star + 1);
                 if (unit.size > known.size + tail.size && span_starts_with(unit, known) &&
-                    span_equal(span_skip(unit, unit.size - tail.size), tail) &&
-                    !memchr(unit.data + known.size, '@', unit.size - known.size))
+                        span_equal(span_skip(unit, unit.size - tail.size), tail) &&
+                        !memchr(unit.data + known.size, '@', unit.size - known.size))
                         return true;
         }
         return false;

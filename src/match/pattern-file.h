@@ -59,9 +59,10 @@ typedef struct Pattern {
 
 /* Reads the file at `path` and the drop-ins (NAME.pattern.d) of each directory in `drop_in_directories`
  * (NULL-terminated). `name` is copied. With `jit` its regexes are compiled to machine code.
- * Returns 0; a file that is empty (or /dev/null) gives no pattern: *ret is NULL. Else -errno with the text. */
-int pattern_load(const char *name, const char *path, char *const *drop_in_directories, bool jit, Pattern **ret,
-        IniError *reterr);
+ * Returns 0; a file that is empty (or /dev/null) gives no pattern: *ret is NULL. Else -errno with the text.
+ */
+int pattern_load(const char *name, const char *path, char *const *drop_in_directories, bool jit,
+        Pattern **ret, IniError *reterr);
 
 Pattern *pattern_free(Pattern *p);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Judging a record: identifier, then a literal, then a regex, then whether it can be believed. What costs most
- * comes last and is reached by few lines; what decides about trust is reached by every login. */
+/* Judging a record: identifier, then a literal, then a regex, then whether it can be believed. What costs
+ * most comes last and is reached by few lines; what decides about trust is reached by every login. */
 
 #include "match/pattern-set.h"
 
@@ -23,8 +23,8 @@ typedef struct Reference {
         uint32_t next;
 } Reference;
 
-/* An identifier that was looked up lately. A host logs under a few dozen; a stranger's can only push others out.
- * They stand in pairs, since two of them will meet. */
+/* An identifier that was looked up lately. A host logs under a few dozen; a stranger's can only push others
+ * out. They stand in pairs, since two of them will meet. */
 #define RECENT_SIZE 512
 #define RECENT_IDENTIFIER_BYTES 27
 
@@ -54,7 +54,8 @@ static bool reference_equal(const void *items, uint32_t index, Span key) {
 static int add_references(PatternSet *s, Pattern *p) {
         for (size_t i = 0; i < p->identifiers.n; i++) {
                 Span identifier = span_from_string(p->identifiers.items[i]);
-                uint32_t first = hash_index_find(&s->by_identifier, identifier, reference_equal, s->references);
+                uint32_t first =
+                        hash_index_find(&s->by_identifier, identifier, reference_equal, s->references);
                 Reference *more = realloc(s->references, (s->n_references + 1) * sizeof(Reference));
 
                 if (!more)
@@ -106,8 +107,8 @@ static int add_pattern(PatternSet *s, const PatternSetSettings *settings, Patter
 }
 
 /* Loads one file unless one of the same name was seen in a directory before. */
-static int load_file(PatternSet *s, const PatternSetSettings *settings, StringList *seen, const char *directory,
-        const char *file, IniError *reterr) {
+static int load_file(PatternSet *s, const PatternSetSettings *settings, StringList *seen,
+        const char *directory, const char *file, IniError *reterr) {
         char name[256];
         _cleanup_free_ char *path = NULL;
         Pattern *p;
@@ -129,8 +130,8 @@ static int load_file(PatternSet *s, const PatternSetSettings *settings, StringLi
         return add_pattern(s, settings, p, reterr);
 }
 
-static int load_directory(PatternSet *s, const PatternSetSettings *settings, StringList *seen, const char *directory,
-        IniError *reterr) {
+static int load_directory(PatternSet *s, const PatternSetSettings *settings, StringList *seen,
+        const char *directory, IniError *reterr) {
         IniPlace place = {directory, 0};
         struct dirent **entries;
         int n, r = 0;
@@ -138,7 +139,8 @@ static int load_directory(PatternSet *s, const PatternSetSettings *settings, Str
         n = scandir(directory, &entries, is_pattern_name, alphasort);
         if (n < 0) {
                 r = -errno;
-                return r == -ENOENT ? 0 : ini_error_set(reterr, &place, r, "cannot be read: %s", strerror(-r));
+                return r == -ENOENT ? 0
+                                    : ini_error_set(reterr, &place, r, "cannot be read: %s", strerror(-r));
         }
         for (int i = 0; i < n; i++) {
                 if (r >= 0)
@@ -165,7 +167,8 @@ static int check_enabled(const PatternSet *s, const PatternSetSettings *settings
                 r = pattern_set_select(s, settings->enable, &selection, &unknown);
         pattern_selection_done(&selection);
         if (r == -ENOENT)
-                return ini_error_set(reterr, &place, r, "Enable=%s: there is no pattern of this name", unknown);
+                return ini_error_set(
+                        reterr, &place, r, "Enable=%s: there is no pattern of this name", unknown);
         if (s->n_patterns == 0)
                 return ini_error_set(reterr, &place, -ENOENT, "no pattern is enabled");
         return r;
@@ -221,7 +224,7 @@ int pattern_set_identifiers(const PatternSet *s, StringList *ret) {
 
                 /* the first of its list stands for all */
                 if (hash_index_find(&s->by_identifier, identifier, reference_equal, s->references) == i &&
-                    string_list_add(&list, identifier) < 0)
+                        string_list_add(&list, identifier) < 0)
                         return -ENOMEM;
         }
         *ret = list;
@@ -271,7 +274,8 @@ static int selection_add(PatternSelection *s, Pattern *p) {
         return 0;
 }
 
-int pattern_set_select(const PatternSet *s, char *const *names, PatternSelection *ret, const char **ret_unknown) {
+int pattern_set_select(
+        const PatternSet *s, char *const *names, PatternSelection *ret, const char **ret_unknown) {
         _cleanup_(pattern_selection_done) PatternSelection selection = {0};
 
         for (size_t i = 0; names[i]; i++) {
@@ -323,8 +327,10 @@ typedef struct Judging {
 
 static const Provenance *fetch(Judging *j) {
         if (j->fetched == 0)
-                j->fetched = j->record->ops->provenance && j->record->ops->provenance(j->record, &j->provenance) >= 0
-                        ? 1 : -1;
+                j->fetched = j->record->ops->provenance &&
+                                             j->record->ops->provenance(j->record, &j->provenance) >= 0
+                                     ? 1
+                                     : -1;
         return j->fetched > 0 ? &j->provenance : NULL;
 }
 
@@ -365,12 +371,13 @@ static bool is_torn(Judging *j, const Pattern *p) {
                 /* what anybody wrote under the server's name changes nothing and is believed nothing */
                 if (!is_trusted(j, p) || !from)
                         return false;
-                key = make_key(buf, (Span[]){source, span_from_string(p->name), from->machine, from->unit,
-                                                from->logger}, 5);
+                key = make_key(buf,
+                        (Span[]){source, span_from_string(p->name), from->machine, from->unit, from->logger},
+                        5);
                 raw_size = MAX(raw_size, from->raw_size);
         } else
-                key = make_key(buf, (Span[]){source, span_from_string(p->name), record->host,
-                                                record->identifier}, 4);
+                key = make_key(buf,
+                        (Span[]){source, span_from_string(p->name), record->host, record->identifier}, 4);
         return key.size == 0 || stream_state_is_torn(j->streams, record->source, key, raw_size, p->tears_at);
 }
 
@@ -382,7 +389,8 @@ static bool has_control_byte(Span s) {
         const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
         size_t i = 0;
 
-        /* eight at a time: the high bit of each byte tells (Hacker's Delight, 6-1); nearly all messages have none */
+        /* eight at a time: the high bit of each byte tells (Hacker's Delight, 6-1); nearly all messages have
+         * none */
         for (; i + 8 <= s.size; i += 8) {
                 uint64_t v, below, del;
 
@@ -403,8 +411,8 @@ static bool has_control_byte(Span s) {
 /* rsyslog writes a control byte as '#' and three octal digits; the journal would have had the byte. */
 static bool has_escaped_control_byte(Span s) {
         for (size_t i = 0; i + 3 < s.size; i++)
-                if (s.data[i] == '#' && s.data[i + 1] == '0' && s.data[i + 2] >= '0' && s.data[i + 2] <= '3' &&
-                    s.data[i + 3] >= '0' && s.data[i + 3] <= '7')
+                if (s.data[i] == '#' && s.data[i + 1] == '0' && s.data[i + 2] >= '0' &&
+                        s.data[i + 2] <= '3' && s.data[i + 3] >= '0' && s.data[i + 3] <= '7')
                         return true;
         return false;
 }
@@ -422,8 +430,10 @@ static Span join_key(Judging *j, const Pattern *p, Span key, char buf[static KEY
 
         if (id.size == 0)
                 return SPAN_NONE;
-        return make_key(buf, (Span[]){span_from_string(record->source), from ? from->machine : record->host,
-                                span_from_string(p->name), id}, 4);
+        return make_key(buf,
+                (Span[]){span_from_string(record->source), from ? from->machine : record->host,
+                        span_from_string(p->name), id},
+                4);
 }
 
 static void find_address(Judging *j, const Pattern *p, const RegexMatch *match, Login *login) {
@@ -437,7 +447,8 @@ static void find_address(Judging *j, const Pattern *p, const RegexMatch *match, 
                 return;
         }
         key = join_key(j, p, match->group[REGEX_GROUP_KEY], buf);
-        login->has_address = key.size > 0 && stream_state_connected(j->streams, key, login->time, &login->address);
+        login->has_address =
+                key.size > 0 && stream_state_connected(j->streams, key, login->time, &login->address);
         if (!login->has_address)
                 refuse(login, MATCH_REFUSED, "the line that told its address is not known");
 }
@@ -464,8 +475,11 @@ static void refuse_untrusted(Judging *j, const Pattern *p, Login *login) {
 /* A rule has taken the message: fills in the login, or says why it is not to be believed. */
 static void accept(Judging *j, Pattern *p, const Rule *rule, const RegexMatch *match, Login *login) {
         static const MatchVerdict verdicts[_RULE_KIND_MAX] = {
-                [RULE_LOGIN] = MATCH_LOGIN, [RULE_LOGOUT] = MATCH_LOGOUT, [RULE_CONNECT] = MATCH_CONNECT,
-                [RULE_RESTART] = MATCH_RESTART, [RULE_IGNORE] = MATCH_NONE,
+                [RULE_LOGIN] = MATCH_LOGIN,
+                [RULE_LOGOUT] = MATCH_LOGOUT,
+                [RULE_CONNECT] = MATCH_CONNECT,
+                [RULE_RESTART] = MATCH_RESTART,
+                [RULE_IGNORE] = MATCH_NONE,
         };
         const Provenance *from = j->record->proven ? fetch(j) : NULL;
         char buf[KEY_MAX_BYTES];
@@ -476,8 +490,8 @@ static void accept(Judging *j, Pattern *p, const Rule *rule, const RegexMatch *m
                 return;
         }
         login->user = match->group[REGEX_GROUP_USER];
-        login->service = lower_service(j->set,
-                rule->service ? span_from_string(rule->service) : match->group[REGEX_GROUP_SERVICE]);
+        login->service = lower_service(
+                j->set, rule->service ? span_from_string(rule->service) : match->group[REGEX_GROUP_SERVICE]);
         login->time = j->record->ops->time(j->record);
         /* a key joins two lines, or names a session where something ends one */
         if (p->has_logout)
@@ -518,8 +532,9 @@ static void judge(Judging *j, Pattern *p, Login *login) {
         if (j->torn)
                 return refuse(login, MATCH_TORN, "it may be the rest of a torn message");
         if (record->cut || has_control_byte(record->message) ||
-            (p->journal_only && record->explained && has_escaped_control_byte(record->message)))
-                return refuse_hint(j, p, login, record->cut ? "the line is too long" : "it has a control byte in it");
+                (p->journal_only && record->explained && has_escaped_control_byte(record->message)))
+                return refuse_hint(
+                        j, p, login, record->cut ? "the line is too long" : "it has a control byte in it");
         for (size_t i = 0; i < p->n_rules; i++) {
                 int r = regex_match(p->rules[i].regex, record->message, &match);
 
@@ -534,8 +549,15 @@ static void judge(Judging *j, Pattern *p, Login *login) {
 /* Of what several patterns say of one record, the most telling. */
 static int weight(MatchVerdict v) {
         static const int weights[_MATCH_VERDICT_MAX] = {
-                [MATCH_NONE] = 0, [MATCH_HINT] = 1, [MATCH_TORN] = 2, [MATCH_REFUSED] = 3, [MATCH_UNTRUSTED] = 4,
-                [MATCH_RESTART] = 5, [MATCH_CONNECT] = 6, [MATCH_LOGOUT] = 7, [MATCH_LOGIN] = 8,
+                [MATCH_NONE] = 0,
+                [MATCH_HINT] = 1,
+                [MATCH_TORN] = 2,
+                [MATCH_REFUSED] = 3,
+                [MATCH_UNTRUSTED] = 4,
+                [MATCH_RESTART] = 5,
+                [MATCH_CONNECT] = 6,
+                [MATCH_LOGOUT] = 7,
+                [MATCH_LOGIN] = 8,
         };
 
         return weights[v];
@@ -563,8 +585,9 @@ static void count(Pattern *p, MatchVerdict v) {
         }
 }
 
-/* Asked for each message, whatever it says: a stream's state must not miss one. Before any pattern judges, because
- * the rest of one server's torn message can be made to look like the login of another one of the same identifier. */
+/* Asked for each message, whatever it says: a stream's state must not miss one. Before any pattern judges,
+ * because the rest of one server's torn message can be made to look like the login of another one of the
+ * same identifier. */
 static void watch_stream(Judging *j, Pattern *p) {
         if (p->tears_at > 0 && (j->record->proven || !p->journal_only) && is_torn(j, p))
                 j->torn = true;
@@ -601,10 +624,12 @@ static void each_pattern(Judging *j, const PatternSelection *selection, uint32_t
         }
 }
 
-void pattern_set_match(PatternSet *s, StreamState *streams, const Record *record, const PatternSelection *selection,
-        Login *ret) {
+void pattern_set_match(PatternSet *s, StreamState *streams, const Record *record,
+        const PatternSelection *selection, Login *ret) {
         Judging j = {
-                .set = s, .streams = streams, .record = record,
+                .set = s,
+                .streams = streams,
+                .record = record,
                 .best = {.verdict = MATCH_NONE, .source = record->source},
         };
         uint32_t first = find_identifier(s, record->identifier);

@@ -11,8 +11,8 @@
 typedef struct PatternSet PatternSet;
 
 typedef struct PatternSetSettings {
-        /* Where patterns are, NULL-terminated, the most important first: a file there masks those of the same
-         * name in the others. */
+        /* Where patterns are, NULL-terminated, the most important first: a file there masks those of the
+         * same name in the others. */
         char *const *directories;
         char *const *enable; /* names, NULL-terminated; NULL: all but the opt-in ones */
         bool all;            /* the opt-in ones too */
@@ -42,12 +42,13 @@ typedef struct PatternSelection {
 } PatternSelection;
 
 /* Finds patterns by name. Returns 0; -ENOENT and the name in *ret_unknown; -ENOMEM. */
-int pattern_set_select(const PatternSet *s, char *const *names, PatternSelection *ret, const char **ret_unknown);
+int pattern_set_select(
+        const PatternSet *s, char *const *names, PatternSelection *ret, const char **ret_unknown);
 /* All patterns that know this form of line head. Returns 0 or -ENOMEM. */
 int pattern_set_select_head(const PatternSet *s, LogHead head, PatternSelection *ret);
 void pattern_selection_done(PatternSelection *s);
 
-/* Judges a record. With a selection only its patterns are asked, and they need no identifier. `streams` is read
- * and changed. All spans of *ret are borrowed from the record and the set until the next call. */
-void pattern_set_match(PatternSet *s, StreamState *streams, const Record *record, const PatternSelection *selection,
-        Login *ret);
+/* Judges a record. With a selection only its patterns are asked, and they need no identifier. `streams` is
+ * read and changed. All spans of *ret are borrowed from the record and the set until the next call. */
+void pattern_set_match(PatternSet *s, StreamState *streams, const Record *record,
+        const PatternSelection *selection, Login *ret);

@@ -26,7 +26,9 @@ struct Regex {
 };
 
 static const char *const group_names[_REGEX_GROUP_MAX] = {
-        [REGEX_GROUP_IP] = "ip", [REGEX_GROUP_USER] = "user", [REGEX_GROUP_SERVICE] = "service",
+        [REGEX_GROUP_IP] = "ip",
+        [REGEX_GROUP_USER] = "user",
+        [REGEX_GROUP_SERVICE] = "service",
         [REGEX_GROUP_KEY] = "key",
 };
 
@@ -49,8 +51,8 @@ static int find_groups(Regex *r, char reterr[static REGEX_REASON_BYTES]) {
                         return -EINVAL;
                 }
                 if (r->n_numbers[group] == NUMBERS_MAX) {
-                        (void) snprintf(reterr, REGEX_REASON_BYTES, "group <%s> stands in it more than %d times", name,
-                                NUMBERS_MAX);
+                        (void) snprintf(reterr, REGEX_REASON_BYTES,
+                                "group <%s> stands in it more than %d times", name, NUMBERS_MAX);
                         return -EINVAL;
                 }
                 r->numbers[group][r->n_numbers[group]++] = (uint16_t) (table[0] << 8 | table[1]);
@@ -72,12 +74,14 @@ int regex_new(const char *text, bool jit, Regex **ret, char reterr[static REGEX_
         }
         r->code = pcre2_compile((PCRE2_SPTR) text, n,
                 PCRE2_DUPNAMES | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C |
-                        PCRE2_ANCHORED | PCRE2_ENDANCHORED, &code, &offset, NULL);
+                        PCRE2_ANCHORED | PCRE2_ENDANCHORED,
+                &code, &offset, NULL);
         if (!r->code) {
                 char message[160] = "";
 
                 (void) pcre2_get_error_message(code, (PCRE2_UCHAR *) message, sizeof(message));
-                (void) snprintf(reterr, REGEX_REASON_BYTES, "%s, at character %zu", message, (size_t) offset + 1);
+                (void) snprintf(
+                        reterr, REGEX_REASON_BYTES, "%s, at character %zu", message, (size_t) offset + 1);
                 return -EINVAL;
         }
         r->data = pcre2_match_data_create_from_pattern(r->code, NULL);
@@ -115,7 +119,8 @@ int regex_match(Regex *r, Span subject, RegexMatch *ret) {
                 n = pcre2_match(r->code, (PCRE2_SPTR) subject.data, subject.size, 0, 0, r->data, r->context);
         /* machine code counts its steps differently; the interpreter has the last word, as in the daemon */
         if (n == PCRE2_ERROR_MATCHLIMIT || n == PCRE2_ERROR_JIT_STACKLIMIT)
-                n = pcre2_match(r->code, (PCRE2_SPTR) subject.data, subject.size, 0, PCRE2_NO_JIT, r->data, r->context);
+                n = pcre2_match(r->code, (PCRE2_SPTR) subject.data, subject.size, 0, PCRE2_NO_JIT, r->data,
+                        r->context);
         if (n == PCRE2_ERROR_NOMATCH)
                 return 0;
         if (n == PCRE2_ERROR_NOMEMORY)

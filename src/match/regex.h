@@ -32,5 +32,6 @@ DEFINE_CLEANUP(Regex *, regex_free)
 
 bool regex_has_group(const Regex *r, RegexGroup group);
 
-/* Matches. Returns 1 and sets *ret, 0 when it does not match, -E2BIG when that would cost too much, -ENOMEM. */
+/* Matches. Returns 1 and sets *ret, 0 when it does not match, -E2BIG when that would cost too much, -ENOMEM.
+ */
 int regex_match(Regex *r, Span subject, RegexMatch *ret);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Torn streams and half logins. Only what matters is kept: a stream that is not in the table is whole, unless
- * its source has had a gap since, and then it is torn until the table says otherwise. */
+/* Torn streams and half logins. Only what matters is kept: a stream that is not in the table is whole,
+ * unless its source has had a gap since, and then it is torn until the table says otherwise. */
 
 #include "match/stream-state.h"
 
@@ -108,7 +108,9 @@ static Entry *add_entry(StreamState *s, HashIndex *index, Span key) {
         if (i == HASH_INDEX_NONE)
                 return NULL;
         e = &s->entries[i];
-        *e = (Entry){.key = malloc(key.size + 1), .key_size = (uint32_t) key.size, .connect = index == &s->connects};
+        *e = (Entry){.key = malloc(key.size + 1),
+                .key_size = (uint32_t) key.size,
+                .connect = index == &s->connects};
         if (!e->key)
                 return NULL;
         memcpy(e->key, key.data, key.size);

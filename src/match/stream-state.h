@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What one message says about the next of its stream: whether it may be the rest of a torn one, and the first
- * halves of logins that take two messages. Bounded, and part of the saved state. */
+/* What one message says about the next of its stream: whether it may be the rest of a torn one, and the
+ * first halves of logins that take two messages. Bounded, and part of the saved state. */
 
 #include "basic/time-util.h"
 #include "model/ip-addr.h"
@@ -21,12 +21,12 @@ StreamState *stream_state_free(StreamState *s);
 DEFINE_CLEANUP(StreamState *, stream_state_free)
 
 /* Sees a message of `raw_size` bytes of the stream `key` (which begins with the source's name and a NUL).
- * `tears_at` is the smallest size that a torn first half can have. Returns true if the message must be dropped:
- * it may be torn, or the rest of one. Without memory it must. */
+ * `tears_at` is the smallest size that a torn first half can have. Returns true if the message must be
+ * dropped: it may be torn, or the rest of one. Without memory it must. */
 bool stream_state_is_torn(StreamState *s, const char *source, Span key, size_t raw_size, size_t tears_at);
 
-/* Messages of this source may be missing: each of its streams counts as torn until a short message has passed, and
- * half logins are forgotten. */
+/* Messages of this source may be missing: each of its streams counts as torn until a short message has
+ * passed, and half logins are forgotten. */
 void stream_state_gap(StreamState *s, const char *source);
 /* The source has delivered all there was: a stream that is new from now on is a new stream. */
 void stream_state_caught_up(StreamState *s, const char *source);
@@ -37,5 +37,6 @@ void stream_state_connect(StreamState *s, Span key, const IpAddr *address, usec_
 bool stream_state_connected(StreamState *s, Span key, usec_t now, IpAddr *ret);
 
 void stream_state_encode(const StreamState *s, ByteWriter *w);
-/* Takes a saved state back into an empty one. Returns false when the bytes make no sense; it is empty then. */
+/* Takes a saved state back into an empty one. Returns false when the bytes make no sense; it is empty then.
+ */
 bool stream_state_decode(StreamState *s, Span bytes);

@@ -68,14 +68,15 @@ static bool is_letter(char c) {
         return (unsigned char) ((c | 0x20) - 'a') < 26;
 }
 
-/* "Nov 21 01:02:03 ", the head of nearly every line there is; the shape "aaa _0 00:00:00 " without a loop. */
+/* "Nov 21 01:02:03 ", the head of nearly every line there is; the shape "aaa _0 00:00:00 " without a loop.
+ */
 static bool has_bsd_stamp(Span s) {
         const char *p = s.data;
 
         return s.size > 15 && p[3] == ' ' && p[6] == ' ' && p[9] == ':' && p[12] == ':' && p[15] == ' ' &&
-                is_letter(p[0]) && is_letter(p[1]) && is_letter(p[2]) && (p[4] == ' ' || is_digit(p[4])) &&
-                is_digit(p[5]) && is_digit(p[7]) && is_digit(p[8]) && is_digit(p[10]) && is_digit(p[11]) &&
-                is_digit(p[13]) && is_digit(p[14]);
+               is_letter(p[0]) && is_letter(p[1]) && is_letter(p[2]) && (p[4] == ' ' || is_digit(p[4])) &&
+               is_digit(p[5]) && is_digit(p[7]) && is_digit(p[8]) && is_digit(p[10]) && is_digit(p[11]) &&
+               is_digit(p[13]) && is_digit(p[14]);
 }
 
 /* Bytes that the stamp takes, the blank behind it not counted; 0: there is none. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pending changes, about 60 bytes each. It does not know when they may go; publisher.c does. Invariant: each
- * network stands in `items` once, and the index finds it. */
+/* The pending changes, about 60 bytes each. It does not know when they may go; publisher.c does. Invariant:
+ * each network stands in `items` once, and the index finds it. */
 
 #include "publish/change-map.h"
 
@@ -68,7 +68,8 @@ static int append(ChangeMap *map, const IpNetwork *network, uint32_t *ret_index)
 
         if (map->n == map->allocated) {
                 uint32_t room = map->allocated == 0 ? 64 : map->allocated + map->allocated / 2;
-                Change *more = room < HASH_INDEX_NONE ? reallocarray(map->items, room, sizeof(Change)) : NULL;
+                Change *more =
+                        room < HASH_INDEX_NONE ? reallocarray(map->items, room, sizeof(Change)) : NULL;
 
                 if (!more)
                         return -ENOMEM;
@@ -114,8 +115,8 @@ int change_map_put(ChangeMap *map, const RelayEntry *entry, bool users, uint32_t
         return 0;
 }
 
-int change_map_each(const ChangeMap *map, uint32_t since, int (*handler)(void *userdata, const RelayEntry *entry),
-        void *userdata) {
+int change_map_each(const ChangeMap *map, uint32_t since,
+        int (*handler)(void *userdata, const RelayEntry *entry), void *userdata) {
         for (uint32_t i = 0; i < map->n; i++) {
                 RelayEntry entry;
                 int r;

@@ -20,10 +20,10 @@ typedef struct ChangeMap {
  * with it. Returns 0 or -ENOMEM, which leaves all as it was. */
 int change_map_put(ChangeMap *map, const RelayEntry *entry, bool users, uint32_t stamp);
 
-/* Calls back with each record whose stamp is at least `since`; the entry is borrowed for the call. Returns 0 or the
- * first negative number that the handler returned. */
-int change_map_each(const ChangeMap *map, uint32_t since, int (*handler)(void *userdata, const RelayEntry *entry),
-        void *userdata);
+/* Calls back with each record whose stamp is at least `since`; the entry is borrowed for the call. Returns 0
+ * or the first negative number that the handler returned. */
+int change_map_each(const ChangeMap *map, uint32_t since,
+        int (*handler)(void *userdata, const RelayEntry *entry), void *userdata);
 
 /* Drops each record for which `keep` says false. */
 void change_map_filter(ChangeMap *map, bool (*keep)(void *userdata, const RelayEntry *entry, uint32_t stamp),

@@ -130,7 +130,8 @@ static bool is_due(EventLog *l, uint64_t cause, usec_t now, uint64_t *ret_silenc
 
 static uint64_t cause_of(const EventLog *l, const char *kind, const char *a, Span b) {
         char text[512];
-        int n = snprintf(text, sizeof(text), "%s|%s|%.*s", kind, a, (int) MIN(b.size, (size_t) 255), strempty(b.data));
+        int n = snprintf(text, sizeof(text), "%s|%s|%.*s", kind, a, (int) MIN(b.size, (size_t) 255),
+                strempty(b.data));
 
         return siphash24(text, MIN((size_t) MAX(n, 0), sizeof(text) - 1), l->seed);
 }
@@ -151,11 +152,15 @@ static void add_grant_fields(Entry *e, const GrantEvent *event, const char *addr
 
 void event_log_grant(EventLog *l, const GrantEvent *event, usec_t now) {
         static const int priorities[_GRANT_EVENT_TYPE_MAX] = {
-                [GRANT_EVENT_GRANTED] = LOG_INFO, [GRANT_EVENT_EXTENDED] = LOG_DEBUG,
-                [GRANT_EVENT_EXPIRED] = LOG_INFO, [GRANT_EVENT_REVOKED] = LOG_NOTICE,
-                [GRANT_EVENT_REFUSED] = LOG_NOTICE, [GRANT_EVENT_CROWDED] = LOG_WARNING,
+                [GRANT_EVENT_GRANTED] = LOG_INFO,
+                [GRANT_EVENT_EXTENDED] = LOG_DEBUG,
+                [GRANT_EVENT_EXPIRED] = LOG_INFO,
+                [GRANT_EVENT_REVOKED] = LOG_NOTICE,
+                [GRANT_EVENT_REFUSED] = LOG_NOTICE,
+                [GRANT_EVENT_CROWDED] = LOG_WARNING,
         };
-        char address[IP_TEXT_BYTES], user[LOG_TEXT_BYTES], until[TIME_TEXT_BYTES], message[768], again[64] = "";
+        char address[IP_TEXT_BYTES], user[LOG_TEXT_BYTES], until[TIME_TEXT_BYTES], message[768],
+                again[64] = "";
         bool has_user = event->user.size > 0;
         uint64_t silenced;
         Entry e = {.n = 0};
@@ -182,13 +187,13 @@ void event_log_grant(EventLog *l, const GrantEvent *event, usec_t now) {
                         has_user ? ", user " : "", user);
                 break;
         case GRANT_EVENT_REVOKED:
-                (void) snprintf(message, sizeof(message), "%s revoked%s%s: %s", address, has_user ? ", user " : "", user,
-                        strempty(event->reason));
+                (void) snprintf(message, sizeof(message), "%s revoked%s%s: %s", address,
+                        has_user ? ", user " : "", user, strempty(event->reason));
                 break;
         default:
                 (void) snprintf(message, sizeof(message), "%s %s%s%s: %s%s", address,
-                        event->type == GRANT_EVENT_REFUSED ? "refused" : "is crowded", has_user ? ", user " : "", user,
-                        strempty(event->reason), again);
+                        event->type == GRANT_EVENT_REFUSED ? "refused" : "is crowded",
+                        has_user ? ", user " : "", user, strempty(event->reason), again);
                 break;
         }
         add_grant_fields(&e, event, address, user);
@@ -197,7 +202,7 @@ void event_log_grant(EventLog *l, const GrantEvent *event, usec_t now) {
 
 void event_log_doubt(EventLog *l, const Login *login, Span message, usec_t now) {
         const char *id = login->verdict == MATCH_UNTRUSTED ? MESSAGE_ID_UNTRUSTED
-                : login->verdict == MATCH_TORN             ? MESSAGE_ID_TORN
+                         : login->verdict == MATCH_TORN    ? MESSAGE_ID_TORN
                                                            : MESSAGE_ID_HINT;
         char sample[LOG_TEXT_BYTES], text[1200], again[64] = "";
         uint64_t silenced;

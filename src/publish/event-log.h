@@ -16,10 +16,10 @@ EventLog *event_log_free(EventLog *l);
 
 DEFINE_CLEANUP(EventLog *, event_log_free)
 
-/* Writes an event of the grant table: a grant, expiry or revocation at info, an extension at debug, a refusal at
- * notice, coalesced per address and user. */
+/* Writes an event of the grant table: a grant, expiry or revocation at info, an extension at debug, a
+ * refusal at notice, coalesced per address and user. */
 void event_log_grant(EventLog *l, const GrantEvent *event, usec_t now);
 
-/* Writes what was not believed or not understood (verdict MATCH_UNTRUSTED, MATCH_HINT, MATCH_TORN): one warning
- * per pattern and verdict with a sample, then silence for ten minutes and a count. */
+/* Writes what was not believed or not understood (verdict MATCH_UNTRUSTED, MATCH_HINT, MATCH_TORN): one
+ * warning per pattern and verdict with a sample, then silence for ten minutes and a count. */
 void event_log_doubt(EventLog *l, const Login *login, Span message, usec_t now);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When to write what, so that a login can be seen in milliseconds beside a million others. What a record says is
- * the grant room's business, how a file is laid out relay-writer.c's, how it is read cdb/relay-lookup.c's.
+/* When to write what, so that a login can be seen in milliseconds beside a million others. What a record
+ * says is the grant room's business, how a file is laid out relay-writer.c's, how it is read
+ * cdb/relay-lookup.c's.
  *
- * In place are always a base and a delta with all changes since the base's snapshot. A snapshot is taken only when
- * that delta is up to date, and while a new base is made of it beside them, the delta goes on being written, so the
- * delta in place is never older than the base in place; then their successors take their places, the base first.
- * Invariant: generation of the base in place − generation of the delta in place is 0, or 1 between the two
- * renames (or after a failure there, until the delta's is repeated; no other base is begun before that). Only
- * where it is not known what is in place (at start, after damage) the delta goes first: readers then wait for the
- * base, or doubt, but never mix ours with what somebody else has left. */
+ * In place are always a base and a delta with all changes since the base's snapshot. A snapshot is taken
+ * only when that delta is up to date, and while a new base is made of it beside them, the delta goes on
+ * being written, so the delta in place is never older than the base in place; then their successors take
+ * their places, the base first. Invariant: generation of the base in place − generation of the delta in
+ * place is 0, or 1 between the two renames (or after a failure there, until the delta's is repeated; no
+ * other base is begun before that). Only where it is not known what is in place (at start, after damage) the
+ * delta goes first: readers then wait for the base, or doubt, but never mix ours with what somebody else has
+ * left. */
 
 #include "publish/publisher.h"
 
@@ -28,13 +30,14 @@
 #include "publish/change-map.h"
 #include "publish/relay-writer.h"
 
-/* Costs: a delta of d changes takes D = a + c·d to write, a base of n records c·n; c is about 0.25 µs. With short
- * deltas the bases cost most, with long ones the deltas. As in renting or buying skis, a new base is due when the
- * deltas since the last one have cost as much as it did: at most twice the best that could have been done, on any
- * machine and table, without a constant. Pausing PAUSE × D after each delta bounds the deltas to 1/(PAUSE + 1) of
- * a core, and the bases, which then cost the same, too: 2/17 = 12% in all, however many logins there are. Measured
- * with a million grants and 1,000 new ones a second: 12.1%, a base every 5 s, deltas of up to 5,000 changes that
- * take 1.4 ms, and a change is seen after 6 ms (p50), 24 ms (p99). */
+/* Costs: a delta of d changes takes D = a + c·d to write, a base of n records c·n; c is about 0.25 µs. With
+ * short deltas the bases cost most, with long ones the deltas. As in renting or buying skis, a new base is
+ * due when the deltas since the last one have cost as much as it did: at most twice the best that could have
+ * been done, on any machine and table, without a constant. Pausing PAUSE × D after each delta bounds the
+ * deltas to 1/(PAUSE + 1) of a core, and the bases, which then cost the same, too: 2/17 = 12% in all,
+ * however many logins there are. Measured with a million grants and 1,000 new ones a second: 12.1%, a base
+ * every 5 s, deltas of up to 5,000 changes that take 1.4 ms, and a change is seen after 6 ms (p50), 24 ms
+ * (p99). */
 #define PAUSE 16
 
 /* A slower machine rather spends more of its time than be slow to be seen, up to a fifth of a core. */
@@ -53,8 +56,8 @@
 #define RETRY_MIN_USEC (1 * USEC_PER_SEC)
 #define RETRY_MAX_USEC (30 * USEC_PER_SEC)
 
-/* If bases fail for long, changes are looked through for those that no longer matter at this number of them, and
- * then at twice what was left: they stay within twice the live records. */
+/* If bases fail for long, changes are looked through for those that no longer matter at this number of them,
+ * and then at twice what was left: they stay within twice the live records. */
 #define TIDY_CHANGES_MIN 65536
 
 struct PublisherSink {
@@ -74,15 +77,15 @@ struct Publisher {
         char *path, *delta_path;
 
         ChangeMap changes;
-        uint32_t stamp;       /* number of snapshots begun; a change bears that of its time */
+        uint32_t stamp; /* number of snapshots begun; a change bears that of its time */
         uint32_t tidy_at;
-        uint64_t generation;  /* of the base in place */
-        uint64_t used;        /* the highest generation that may stand in any file */
+        uint64_t generation; /* of the base in place */
+        uint64_t used;       /* the highest generation that may stand in any file */
         uint64_t written, base_records;
-        bool started;         /* publisher_flush() was called */
-        bool known;           /* base and delta in place are ours */
-        bool dirty;           /* the delta in place lacks changes, or belongs to the base before the one in place */
-        bool base_due;        /* whatever it costs */
+        bool started;  /* publisher_flush() was called */
+        bool known;    /* base and delta in place are ours */
+        bool dirty;    /* the delta in place lacks changes, or belongs to the base before the one in place */
+        bool base_due; /* whatever it costs */
 
         PublisherSink building; /* the base that the child writes */
         pid_t child;            /* 0: none */
@@ -147,14 +150,16 @@ static int failed(Publisher *p, int *error, int r) {
 }
 
 static RelayHeader header_now(const Publisher *p, uint64_t generation) {
-        return (RelayHeader){.generation = generation, .written = time_now() / USEC_PER_SEC, .ttl = p->config.ttl};
+        return (RelayHeader){
+                .generation = generation, .written = time_now() / USEC_PER_SEC, .ttl = p->config.ttl};
 }
 
 static int add_change(void *userdata, const RelayEntry *entry) {
         return relay_writer_add(userdata, entry);
 }
 
-/* Completes a temporary delta for the base of `generation` with the changes that bear `since` or a later stamp. */
+/* Completes a temporary delta for the base of `generation` with the changes that bear `since` or a later
+ * stamp. */
 static int prepare_delta(const Publisher *p, uint64_t generation, uint32_t since, RelayWriter *ret) {
         _cleanup_(relay_writer_done) RelayWriter w = RELAY_WRITER_INIT;
         RelayHeader header = header_now(p, generation);
@@ -325,7 +330,7 @@ static _noreturn_ void run_child(Publisher *p, int result_fd, pid_t parent) {
         close_others(p->building.writer.file.fd, result_fd);
         result.error = fill_base(p, &p->building);
         result.records = (uint32_t) p->building.writer.header.count;
-        _exit(write_all(result_fd, &result, sizeof(result)) < 0);
+        _exit(write_all(result_fd, &result, sizeof(result)) < 0 ? 1 : 0);
 }
 
 /* The child has ended, or said that it is done. */
@@ -347,7 +352,8 @@ static int finish_child(Publisher *p) {
 
 static void schedule(Publisher *p);
 
-static int on_child(_unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t revents, void *userdata) {
+static int on_child(
+        _unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t revents, void *userdata) {
         Publisher *p = userdata;
 
         if (finish_child(p) >= 0)
@@ -394,7 +400,8 @@ static bool is_base_wanted(const Publisher *p) {
 static int start_base(Publisher *p) {
         int r;
 
-        /* every change up to the snapshot is in the delta in place, so that one will not be older than the base */
+        /* every change up to the snapshot is in the delta in place, so that one will not be older than the
+         * base */
         assert(!p->dirty);
         if (!p->event || p->base_records + p->changes.n <= IN_PROCESS_RECORDS_MAX)
                 return write_base(p);
@@ -419,7 +426,7 @@ static void tidy_done(Tidy *t) {
 /* A change that grants nothing matters only if it hides a live record of the base. */
 static bool is_mattering(void *userdata, const RelayEntry *entry, _unused_ uint32_t stamp) {
         char key[IP_TEXT_BYTES], value[RELAY_VALUE_BYTES];
-        RelayEntry hidden;
+        RelayEntry hidden = {0};
         Tidy *t = userdata;
         size_t size;
         int r;
@@ -495,8 +502,8 @@ static void schedule(Publisher *p) {
         (void) sd_event_source_set_enabled(p->timer, at < USEC_INFINITY ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-/* The generation to go on from: the highest that stands in a readable header, so that a reader with an old delta
- * open can see that the base is not its own. */
+/* The generation to go on from: the highest that stands in a readable header, so that a reader with an old
+ * delta open can see that the base is not its own. */
 static uint64_t found_generation(const char *path) {
         _cleanup_(cdb_file_close) CdbFile f = CDB_FILE_INIT;
         char value[RELAY_HEADER_BYTES];
@@ -504,8 +511,8 @@ static uint64_t found_generation(const char *path) {
         size_t size;
 
         if (cdb_file_open(&f, path) < 0 ||
-            cdb_file_find(&f, SPAN_LITERAL(RELAY_HEADER_KEY), value, sizeof(value), &size) <= 0 ||
-            relay_header_parse(span_make(value, size), &header) < 0)
+                cdb_file_find(&f, SPAN_LITERAL(RELAY_HEADER_KEY), value, sizeof(value), &size) <= 0 ||
+                relay_header_parse(span_make(value, size), &header) < 0)
                 return 0;
         /* one that leaves no room to count on is nobody's */
         return header.generation < RELAY_GENERATION_MAX / 2 ? header.generation : 0;

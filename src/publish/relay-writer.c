@@ -6,12 +6,13 @@
 
 #include <errno.h>
 
-int relay_writer_open(RelayWriter *w, const char *path, const RelayHeader *header, bool is_delta,
-        bool publish_users) {
+int relay_writer_open(
+        RelayWriter *w, const char *path, const RelayHeader *header, bool is_delta, bool publish_users) {
         _cleanup_(relay_writer_done) RelayWriter made = RELAY_WRITER_INIT;
         int r;
 
-        made.header = (RelayHeader){.generation = header->generation, .written = header->written,
+        made.header = (RelayHeader){.generation = header->generation,
+                .written = header->written,
                 .ttl = MIN(header->ttl, RELAY_TTL_MAX)};
         made.is_delta = is_delta;
         made.publish_users = publish_users;

@@ -17,14 +17,14 @@ typedef struct RelayWriter {
 
 #define RELAY_WRITER_INIT ((RelayWriter){.file = ATOMIC_FILE_INIT})
 
-/* Opens the temporary file beside `path`. Generation, time of writing and TTL are taken from `header`. Returns 0
- * or -errno. */
-int relay_writer_open(RelayWriter *w, const char *path, const RelayHeader *header, bool is_delta,
-        bool publish_users);
+/* Opens the temporary file beside `path`. Generation, time of writing and TTL are taken from `header`.
+ * Returns 0 or -errno. */
+int relay_writer_open(
+        RelayWriter *w, const char *path, const RelayHeader *header, bool is_delta, bool publish_users);
 
-/* Adds a record; each network once. An `allow` ends at the latest where readers would take it for a mistake. A
- * base leaves out what has expired; a delta keeps it, since it hides a record of the base. Returns 0; -EINVAL for
- * `revoked` in a base; or -errno of cdb_writer_add(). */
+/* Adds a record; each network once. An `allow` ends at the latest where readers would take it for a mistake.
+ * A base leaves out what has expired; a delta keeps it, since it hides a record of the base. Returns 0;
+ * -EINVAL for `revoked` in a base; or -errno of cdb_writer_add(). */
 int relay_writer_add(RelayWriter *w, const RelayEntry *entry);
 
 /* Completes the temporary file, on the disk too. The old file is still in place. Returns 0 or -errno. */

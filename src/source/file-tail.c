@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One log file. It is read with read(2), never mapped: a log that is cut short under a mapping is SIGBUS. After
- * copytruncate a file may have grown past the old position again before anybody looks; going on there would be
- * in the middle of a line that a stranger wrote, so the bytes before the position are compared each time. */
+/* One log file. It is read with read(2), never mapped: a log that is cut short under a mapping is SIGBUS.
+ * After copytruncate a file may have grown past the old position again before anybody looks; going on there
+ * would be in the middle of a line that a stranger wrote, so the bytes before the position are compared each
+ * time. */
 
 #include "source/file-tail.h"
 
@@ -57,7 +58,8 @@ static bool unchanged(int fd, const FilePosition *p) {
                same_bytes(fd, p->offset - p->before_size, p->before, p->before_size);
 }
 
-/* What is buffered behind the position must still be what the file has there: half a line may be all there is. */
+/* What is buffered behind the position must still be what the file has there: half a line may be all there
+ * is. */
 static bool same_content(const FileTail *t) {
         const LineSplitter *s = &t->splitter;
         struct stat st;
@@ -97,8 +99,7 @@ int file_tail_sync(FileTail *t) {
 
         if (t->splitter.taken == 0)
                 return 0;
-        if (p->head_size < FILE_TAIL_MARK_BYTES &&
-            pread(t->fd, p->head, before, 0) != (ssize_t) before)
+        if (p->head_size < FILE_TAIL_MARK_BYTES && pread(t->fd, p->head, before, 0) != (ssize_t) before)
                 return -EIO;
         if (pread(t->fd, p->before, before, (off_t) (offset - before)) != (ssize_t) before)
                 return -EIO;
@@ -162,8 +163,8 @@ bool file_position_decode(FilePosition *p, ByteReader *r) {
         head = byte_reader_text(r);
         before = byte_reader_text(r);
         if (r->failed || head.size > sizeof(made.head) || before.size > sizeof(made.before) ||
-            before.size > made.offset || head.size > made.offset || made.offset > INT64_MAX ||
-            (before.size > 0 && before.data[before.size - 1] != '\n'))
+                before.size > made.offset || head.size > made.offset || made.offset > INT64_MAX ||
+                (before.size > 0 && before.data[before.size - 1] != '\n'))
                 return false;
         made.head_size = (uint32_t) head.size;
         made.before_size = (uint32_t) before.size;

@@ -35,8 +35,8 @@ typedef enum FileTailState {
         FILE_TAIL_REPLACED, /* the content is not what it was: read it from its start */
 } FileTailState;
 
-/* Opens a regular file for tailing from its start. Returns 0, -EINVAL for something that is no regular file, or
- * -errno; the caller ends it with file_tail_done() in any case. */
+/* Opens a regular file for tailing from its start. Returns 0, -EINVAL for something that is no regular file,
+ * or -errno; the caller ends it with file_tail_done() in any case. */
 int file_tail_open(FileTail *t, const char *path);
 void file_tail_done(FileTail *t);
 
@@ -49,12 +49,12 @@ int file_tail_seek(FileTail *t, const FilePosition *p);
 /* Goes back to the start. Returns 0 or -errno. */
 int file_tail_rewind(FileTail *t);
 
-/* Reads the next line. Returns one of FileTailState, or -errno; *ret_line is borrowed until the next call and
- * *ret_cut says that it is only the beginning of an over-long one. */
+/* Reads the next line. Returns one of FileTailState, or -errno; *ret_line is borrowed until the next call
+ * and *ret_cut says that it is only the beginning of an over-long one. */
 int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut);
 
-/* Brings the position up to the last line that was delivered; file_tail_next() does so only now and then. What is
- * saved beside the position must have seen exactly the lines before it. Returns 0 or -errno. */
+/* Brings the position up to the last line that was delivered; file_tail_next() does so only now and then.
+ * What is saved beside the position must have seen exactly the lines before it. Returns 0 or -errno. */
 int file_tail_sync(FileTail *t);
 
 void file_position_encode(const FilePosition *p, ByteWriter *w);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inotify(7) on every directory that the look-up of a path passes. A directory is watched before the name in it
- * is looked at, so that nothing can slip between; after each change the whole way is walked anew. */
+/* inotify(7) on every directory that the look-up of a path passes. A directory is watched before the name in
+ * it is looked at, so that nothing can slip between; after each change the whole way is walked anew. */
 
 #include "source/path-watch.h"
 
@@ -39,8 +39,8 @@ static void clear_steps(PathWatch *w) {
 static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata);
 
 static int add_step(PathWatch *w, const char *directory, const char *name) {
-        const uint32_t mask = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF |
-                              IN_MOVE_SELF | IN_ONLYDIR;
+        const uint32_t mask = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB |
+                              IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
         Step *step;
 
         if (w->n_steps == STEPS_MAX)
@@ -55,7 +55,8 @@ static int add_step(PathWatch *w, const char *directory, const char *name) {
         return 0;
 }
 
-/* Puts what a link says in place of its name: "/dir" + "link" + "/rest" -> "/dir/target" or "/target" + "/rest". */
+/* Puts what a link says in place of its name: "/dir" + "link" + "/rest" -> "/dir/target" or "/target" +
+ * "/rest". */
 static int splice_link(char path[static PATH_MAX], size_t directory, size_t name_end) {
         char target[PATH_MAX], rest[PATH_MAX];
         char saved = path[name_end];
@@ -129,7 +130,8 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
         return 0;
 }
 
-int path_watch_new(sd_event *event, const char *path, PathWatchHandler handler, void *userdata, PathWatch **ret) {
+int path_watch_new(
+        sd_event *event, const char *path, PathWatchHandler handler, void *userdata, PathWatch **ret) {
         _cleanup_(path_watch_freep) PathWatch *w = calloc(1, sizeof(PathWatch));
         int r;
 

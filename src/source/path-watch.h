@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Watches a path for becoming another file: every directory on the way to it, through symbolic links, whether
- * the file is there already or not. It does not watch what is written to the file. */
+/* Watches a path for becoming another file: every directory on the way to it, through symbolic links,
+ * whether the file is there already or not. It does not watch what is written to the file. */
 
 #include <systemd/sd-event.h>
 
@@ -14,8 +14,10 @@ typedef void (*PathWatchHandler)(void *userdata);
 
 /* `handler` is called from the event loop whenever something on the way changed: a directory, a link or the
  * file was made, moved, removed or had its mode changed. It may be called without need.
- * Returns 0 or -errno. A directory that can't be watched is passed over (the caller's check finds changes). */
-int path_watch_new(sd_event *event, const char *path, PathWatchHandler handler, void *userdata, PathWatch **ret);
+ * Returns 0 or -errno. A directory that can't be watched is passed over (the caller's check finds changes).
+ */
+int path_watch_new(
+        sd_event *event, const char *path, PathWatchHandler handler, void *userdata, PathWatch **ret);
 
 PathWatch *path_watch_free(PathWatch *w);
 

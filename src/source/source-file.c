@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file source. `current` is what the path names now; `old` are files that it named before and that may
- * still be written to, oldest first: a syslogd goes on writing to a renamed log until it is told. Old ones are
- * always read to their end before the current one. */
+ * still be written to, oldest first: a syslogd goes on writing to a renamed log until it is told. Old ones
+ * are always read to their end before the current one. */
 
 #include "source/source-file.h"
 
@@ -110,7 +110,8 @@ static void note_gap(SourceFile *f, const char *unread) {
         f->behind = true;
         if (unread)
                 source_note(&f->base, SOURCE_NOTE_GAP,
-                        "%s was rotated away and can't be read any more; the logins in it are not known", unread);
+                        "%s was rotated away and can't be read any more; the logins in it are not known",
+                        unread);
         else
                 source_note(&f->base, SOURCE_NOTE_GAP, NULL);
 }
@@ -179,12 +180,14 @@ static size_t find_siblings(const SourceFile *f, Sibling **ret) {
                 struct stat st;
 
                 if (!is_sibling_name(entry->d_name, base) ||
-                    snprintf(s.path, sizeof(s.path), "%s/%s", directory, entry->d_name) >= (int) sizeof(s.path) ||
-                    lstat(s.path, &st) < 0 || !S_ISREG(st.st_mode))
+                        snprintf(s.path, sizeof(s.path), "%s/%s", directory, entry->d_name) >=
+                                (int) sizeof(s.path) ||
+                        lstat(s.path, &st) < 0 || !S_ISREG(st.st_mode))
                         continue;
                 s.device = st.st_dev;
                 s.inode = st.st_ino;
-                s.modified = (uint64_t) st.st_mtim.tv_sec * USEC_PER_SEC + (uint64_t) st.st_mtim.tv_nsec / 1000;
+                s.modified =
+                        (uint64_t) st.st_mtim.tv_sec * USEC_PER_SEC + (uint64_t) st.st_mtim.tv_nsec / 1000;
                 s.compressed = is_compressed_name(entry->d_name);
                 more = realloc(found, (n + 1) * sizeof(Sibling));
                 if (!more)
@@ -209,7 +212,7 @@ static void add_missed(SourceFile *f, uint64_t since, uint64_t current_device, u
                 Tail *t;
 
                 if (s->modified <= since || is_open(f, s->device, s->inode) ||
-                    (s->device == current_device && s->inode == current_inode))
+                        (s->device == current_device && s->inode == current_inode))
                         continue;
                 if (s->compressed)
                         note_gap(f, s->path);
@@ -227,7 +230,7 @@ static Tail *find_saved(SourceFile *f, const FilePosition *p) {
                 _cleanup_(tail_freep) Tail *t = NULL;
 
                 if (siblings[i].inode != p->inode || siblings[i].device != p->device ||
-                    tail_open(f, siblings[i].path, &t) < 0)
+                        tail_open(f, siblings[i].path, &t) < 0)
                         continue;
                 if (file_tail_matches(&t->file, p) && file_tail_seek(&t->file, p) >= 0)
                         return TAKE_PTR(t);
@@ -247,7 +250,8 @@ static usec_t record_time(const Record *record) {
 static const RecordOps record_ops = {.time = record_time};
 
 static void deliver_line(SourceFile *f, Span line, bool cut, usec_t now) {
-        Record record = {.ops = &record_ops, .userdata = f, .source = f->base.name, .read_time = now, .cut = cut};
+        Record record = {
+                .ops = &record_ops, .userdata = f, .source = f->base.name, .read_time = now, .cut = cut};
         LogLine parsed;
 
         for (size_t i = 0; i < f->n_heads; i++) {
@@ -291,7 +295,8 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
                         t->over = t != f->current || file_tail_rewind(&t->file) < 0;
                         break;
                 default:
-                        source_note(&f->base, SOURCE_NOTE_TROUBLE, "%s can't be read: %s", f->base.name, strerror(-r));
+                        source_note(&f->base, SOURCE_NOTE_TROUBLE, "%s can't be read: %s", f->base.name,
+                                strerror(-r));
                         return true;
                 }
         }
@@ -340,7 +345,8 @@ static void look(SourceFile *f) {
         if (r < 0) {
                 /* a renamed log stays the current one until its successor is there */
                 if (r != -ENOENT || !f->current)
-                        source_note(&f->base, SOURCE_NOTE_TROUBLE, "%s can't be opened: %s", f->base.name, strerror(-r));
+                        source_note(&f->base, SOURCE_NOTE_TROUBLE, "%s can't be opened: %s", f->base.name,
+                                strerror(-r));
                 want_work(f);
                 return;
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The journal source. Entries are matched by identifier alone: unit and uid are looked at later, by match/, so
- * that forgeries are seen and counted. The data that sd_journal hands out is gone with the next call to it
- * (sd_journal_get_data(3)), so what a record points to is copied here. */
+/* The journal source. Entries are matched by identifier alone: unit and uid are looked at later, by match/,
+ * so that forgeries are seen and counted. The data that sd_journal hands out is gone with the next call to
+ * it (sd_journal_get_data(3)), so what a record points to is copied here. */
 
 #include "source/source-journal.h"
 
@@ -21,8 +21,12 @@
 enum { FIELD_UNIT, FIELD_UID, FIELD_MACHINE, FIELD_SYSLOG_PID, FIELD_PID, FIELD_STREAM, _FIELD_MAX };
 
 static const char *const field_names[_FIELD_MAX] = {
-        [FIELD_UNIT] = "_SYSTEMD_UNIT", [FIELD_UID] = "_UID", [FIELD_MACHINE] = "_MACHINE_ID",
-        [FIELD_SYSLOG_PID] = "SYSLOG_PID", [FIELD_PID] = "_PID", [FIELD_STREAM] = "_STREAM_ID",
+        [FIELD_UNIT] = "_SYSTEMD_UNIT",
+        [FIELD_UID] = "_UID",
+        [FIELD_MACHINE] = "_MACHINE_ID",
+        [FIELD_SYSLOG_PID] = "SYSLOG_PID",
+        [FIELD_PID] = "_PID",
+        [FIELD_STREAM] = "_STREAM_ID",
 };
 
 typedef struct SourceJournal {
@@ -36,8 +40,8 @@ typedef struct SourceJournal {
         sd_event *event;
         sd_event_source *io, *work, *poll;
         char machine[SD_ID128_STRING_MAX];
-        char *cursor;      /* behind the last entry delivered; NULL: none yet */
-        usec_t realtime;   /* of that entry */
+        char *cursor;                  /* behind the last entry delivered; NULL: none yet */
+        usec_t realtime;               /* of that entry */
         usec_t last_login, poll_until; /* CLOCK_MONOTONIC */
         bool behind;
         char message[MESSAGE_MAX_BYTES], identifier[FIELD_MAX_BYTES];
@@ -90,7 +94,8 @@ static int open_journal(const SourceJournal *j, sd_journal **ret) {
         return r < 0 ? r : 0;
 }
 
-/* Finds the entry before the current one of the same standard output stream. Returns 1, 0 if there is none. */
+/* Finds the entry before the current one of the same standard output stream. Returns 1, 0 if there is none.
+ */
 static int look_back(SourceJournal *j, Span stream) {
         _cleanup_free_ char *cursor = NULL;
         char match[FIELD_MAX_BYTES + 16];
@@ -169,7 +174,8 @@ static usec_t record_time(const Record *record) {
 static const RecordOps record_ops = {.provenance = record_provenance, .time = record_time};
 
 static void deliver_entry(SourceJournal *j, usec_t now) {
-        Record record = {.ops = &record_ops, .userdata = j, .source = j->base.name, .read_time = now, .proven = true};
+        Record record = {
+                .ops = &record_ops, .userdata = j, .source = j->base.name, .read_time = now, .proven = true};
         Span message, identifier;
 
         /* an entry without MESSAGE (journald keeps none of those over its limit) is nobody's login */
@@ -242,8 +248,8 @@ static int seek_realtime(SourceJournal *j, usec_t not_before) {
 /* Goes to behind the last entry delivered. A cursor that the journal no longer holds (vacuumed, another
  * machine's, damaged) is replaced by its time; entries read twice change nothing. */
 static int seek(SourceJournal *j) {
-        if (j->cursor && sd_journal_seek_cursor(j->journal, j->cursor) >= 0 && sd_journal_next(j->journal) > 0 &&
-            sd_journal_test_cursor(j->journal, j->cursor) > 0)
+        if (j->cursor && sd_journal_seek_cursor(j->journal, j->cursor) >= 0 &&
+                sd_journal_next(j->journal) > 0 && sd_journal_test_cursor(j->journal, j->cursor) > 0)
                 return 0;
         j->behind = true;
         source_note(&j->base, SOURCE_NOTE_GAP, NULL);
@@ -261,7 +267,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
         if (r == SD_JOURNAL_INVALIDATE)
                 r = seek(j);
         if (r < 0)
-                source_note(&j->base, SOURCE_NOTE_TROUBLE, "the journal can't be followed: %s", strerror(-r));
+                source_note(
+                        &j->base, SOURCE_NOTE_TROUBLE, "the journal can't be followed: %s", strerror(-r));
         set_work(j);
         return 0;
 }
@@ -339,7 +346,8 @@ static int attach(SourceJournal *j, sd_event *event) {
         if (r < 0)
                 return r;
         (void) sd_event_source_set_priority(j->work, SD_EVENT_PRIORITY_NORMAL + 10);
-        r = sd_event_add_time(event, &j->poll, CLOCK_MONOTONIC, UINT64_MAX, MAX(j->latency / 4, (usec_t) 1), on_poll, j);
+        r = sd_event_add_time(
+                event, &j->poll, CLOCK_MONOTONIC, UINT64_MAX, MAX(j->latency / 4, (usec_t) 1), on_poll, j);
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(j->poll, SD_EVENT_OFF);
@@ -440,7 +448,7 @@ int source_journal_new(const JournalSettings *settings, const SourceSink *sink, 
         j->directory = settings->directory ? strdup(settings->directory) : NULL;
         j->journal_namespace = settings->journal_namespace ? strdup(settings->journal_namespace) : NULL;
         if (!s->name || !j->identifiers || (settings->directory && !j->directory) ||
-            (settings->journal_namespace && !j->journal_namespace))
+                (settings->journal_namespace && !j->journal_namespace))
                 return -ENOMEM;
         j->trusted = settings->trusted;
         j->latency = settings->latency;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Where log messages come from. A source attaches itself to the event loop, delivers records to its sink, and
- * can say and take back its position. It owns nothing of what happens to a record. */
+/* Where log messages come from. A source attaches itself to the event loop, delivers records to its sink,
+ * and can say and take back its position. It owns nothing of what happens to a record. */
 
 #include <systemd/sd-event.h>
 
@@ -44,9 +44,9 @@ struct Source {
         bool forgeable; /* any local user who can write a log line can forge one here */
 };
 
-/* Starts to deliver: from the position that source_decode() set, else from where the source's manual page says.
- * The event loop is referenced until source_free(). Returns 0, or -errno, and then it may be tried again; a log that
- * is not there yet is no error. */
+/* Starts to deliver: from the position that source_decode() set, else from where the source's manual page
+ * says. The event loop is referenced until source_free(). Returns 0, or -errno, and then it may be tried
+ * again; a log that is not there yet is no error. */
 static inline int source_attach(Source *s, sd_event *event) {
         return s->ops->attach(s, event);
 }
@@ -79,7 +79,8 @@ static inline Source *source_free(Source *s) {
 
 DEFINE_CLEANUP(Source *, source_free)
 
-/* For the sources themselves: hands a record or a note to the sink. A trouble is told once until the source is
- * well again, and being well only after trouble. A NULL format is an empty text: nothing an administrator needs. */
+/* For the sources themselves: hands a record or a note to the sink. A trouble is told once until the source
+ * is well again, and being well only after trouble. A NULL format is an empty text: nothing an administrator
+ * needs. */
 void source_deliver(Source *s, const Record *record);
 void source_note(Source *s, SourceNote note, const char *format, ...) _printf_(3, 4);
