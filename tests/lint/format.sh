@@ -10,5 +10,5 @@ mapfile -t FILES < <(sources)
 plan 4
 is "no tabs" "$(grep -nP '\t' "${FILES[@]}" | head)" ""
 is "no trailing blanks" "$(grep -nE ' +$' "${FILES[@]}" | head)" ""
-is "no line over 120 columns in C" "$(find src -name '*.[ch]' -exec grep -HnE '^.{121}' {} + | head)" ""
+is "no line over 109 columns in C" "$(find src -name '*.[ch]' -exec grep -HnE '^.{110}' {} + | head)" ""
 is "every file ends in a newline" "$(for f in "${FILES[@]}"; do [ -z "$(tail -c 1 "$f")" ] || echo "$f"; done)" ""
