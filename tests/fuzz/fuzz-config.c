@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         MUST(c.policy.ttl >= 1 && c.policy.ttl <= 7 * 86400 && c.policy.max_grants >= 1);
         MUST(c.policy.ipv6_prefix >= 32 && c.policy.ipv6_prefix <= 128 && c.policy.never.n >= 9);
         for (uint32_t i = 0; i < c.policy.always.n; i++)
-                MUST(c.policy.always.items[i].length >= (ip_network_is_v4(&c.policy.always.items[i]) ? 104 : 32));
+                MUST(c.policy.always.items[i].length >=
+                        (ip_network_is_v4(&c.policy.always.items[i]) ? 104 : 32));
         for (size_t i = 0; i < c.n_files; i++)
                 MUST(c.files[i].path[0] == '/');
         config_done(&c);

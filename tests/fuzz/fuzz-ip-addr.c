@@ -11,12 +11,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         IpNetwork n, m;
 
         if (ip_addr_parse(s, &a) >= 0) {
-                MUST(ip_addr_parse(span_from_string(ip_addr_format(text, &a)), &b) >= 0 && ip_addr_equal(&a, &b));
+                MUST(ip_addr_parse(span_from_string(ip_addr_format(text, &a)), &b) >= 0 &&
+                        ip_addr_equal(&a, &b));
                 MUST(ip_network_parse(s, &n) >= 0 && n.length == 128 && ip_addr_equal(&n.addr, &a));
         }
         if (ip_network_parse(s, &n) >= 0) {
                 MUST(n.length <= 128 && ip_network_contains(&n, &n));
-                MUST(ip_network_parse(span_from_string(ip_network_format(text, &n)), &m) >= 0 && ip_network_equal(&n, &m));
+                MUST(ip_network_parse(span_from_string(ip_network_format(text, &n)), &m) >= 0 &&
+                        ip_network_equal(&n, &m));
                 m = ip_network_of(&n.addr, n.length);
                 MUST(ip_network_equal(&n, &m));
         }

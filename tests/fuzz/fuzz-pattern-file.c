@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         MUST(r < 0 ? !p && error.text[0] : !error.text[0]);
         for (size_t i = 0; p && i < p->n_rules; i++)
-                MUST(regex_match(p->rules[i].regex, SPAN_LITERAL("LOGIN, user=a, ip=[192.0.2.7]"), &match) <= 1);
+                MUST(regex_match(p->rules[i].regex, SPAN_LITERAL("LOGIN, user=a, ip=[192.0.2.7]"), &match) <=
+                        1);
         if (p) {
                 MUST(p->hints.n > 0 && p->n_examples >= 2);
                 MUST(!pattern_has_unit(p, SPAN_NONE) && !pattern_has_uid(p, SPAN_NONE));

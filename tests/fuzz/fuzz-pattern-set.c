@@ -35,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 if (login.verdict == MATCH_LOGIN) {
                         MUST(login.has_address && login.time > 0 && login.time <= FUZZ_NOW && pattern);
                         for (size_t i = 0; i < login.user.size; i++)
-                                MUST((unsigned char) login.user.data[i] >= ' ' && login.user.data[i] != 0x7f);
+                                MUST((unsigned char) login.user.data[i] >= ' ' &&
+                                        login.user.data[i] != 0x7f);
                 }
                 rest = span_skip(rest, newline ? line.size + 1 : line.size);
         }

@@ -62,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                         IpNetwork host = ip_network_of(&addr, 128);
 
                         MUST(ip_network_contains(&answer.network, &host) && answer.how[0]);
-                        MUST(answer.until == 0 || (answer.until > now && answer.until <= now + RELAY_TTL_MAX * 17 / 16));
+                        MUST(answer.until == 0 ||
+                                (answer.until > now && answer.until <= now + RELAY_TTL_MAX * 17 / 16));
                 }
         }
         if (cdb_file_open(&file, base_path) >= 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The saved state: the file itself, and what the rooms decode out of it. The first byte chooses. Whatever it was
- * made of, no grant is there that the policy refuses or that lasts longer than it may. */
+/* The saved state: the file itself, and what the rooms decode out of it. The first byte chooses. Whatever it
+ * was made of, no grant is there that the policy refuses or that lasts longer than it may. */
 
 #include "fuzz.h"
 #include "grant/grant-table.h"

@@ -16,10 +16,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What must hold whatever the input is; not assert(), which a build may leave out. */
-#define MUST(e)                                                                                              \
-        do {                                                                                                 \
-                if (!(e))                                                                                    \
-                        abort();                                                                             \
+#define MUST(e)                                                                                             \
+        do {                                                                                                \
+                if (!(e))                                                                                   \
+                        abort();                                                                            \
         } while (0)
 
 /* A file in memory with these bytes. Returns its path, good until the next call. */

@@ -23,11 +23,18 @@ static const RecordOps ops = {.provenance = provenance, .time = stamp};
 
 const Record *test_file_record(TestRecord *t, const char *identifier, const char *pid, Span message) {
         *t = (TestRecord){
-                .record = {
-                        .ops = &ops, .userdata = t, .source = "/var/log/mail.log", .read_time = TEST_NOW,
-                        .host = SPAN_LITERAL("mx"), .identifier = span_from_string(identifier),
-                        .pid = span_from_string(pid), .message = message, .raw_size = message.size,
-                },
+                .record =
+                        {
+                                .ops = &ops,
+                                .userdata = t,
+                                .source = "/var/log/mail.log",
+                                .read_time = TEST_NOW,
+                                .host = SPAN_LITERAL("mx"),
+                                .identifier = span_from_string(identifier),
+                                .pid = span_from_string(pid),
+                                .message = message,
+                                .raw_size = message.size,
+                        },
                 .stamp = TEST_NOW,
         };
         return &t->record;
@@ -40,16 +47,24 @@ const Record *test_journal_record(TestRecord *t, const char *identifier, const c
         t->record.host = SPAN_NONE;
         t->record.proven = true;
         t->provenance = (Provenance){
-                .unit = span_from_string(unit), .uid = span_from_string(uid), .pid = span_from_string(pid),
-                .logger = span_from_string(pid), .raw_size = message.size,
+                .unit = span_from_string(unit),
+                .uid = span_from_string(uid),
+                .pid = span_from_string(pid),
+                .logger = span_from_string(pid),
+                .raw_size = message.size,
         };
         return &t->record;
 }
 
 Login test_login(const char *address, const char *user, usec_t time) {
         Login login = {
-                .verdict = MATCH_LOGIN, .has_address = true, .user = span_from_string(user), .time = time,
-                .service = SPAN_LITERAL("imap"), .pattern = "dovecot", .source = "journal",
+                .verdict = MATCH_LOGIN,
+                .has_address = true,
+                .user = span_from_string(user),
+                .time = time,
+                .service = SPAN_LITERAL("imap"),
+                .pattern = "dovecot",
+                .source = "journal",
         };
         int r = ip_addr_parse(span_from_string(address), &login.address);
 

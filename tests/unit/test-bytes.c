@@ -65,7 +65,9 @@ static void test_short(_unused_ void **state) {
 }
 
 static void test_lengths(_unused_ void **state) {
-        ByteReader r = BYTE_READER(span_make("\xff\xff\xff\xff" "abc", 7));
+        ByteReader r = BYTE_READER(span_make("\xff\xff\xff\xff"
+                                             "abc",
+                7));
 
         assert_null(byte_reader_text(&r).data);
         assert_true(r.failed);

@@ -60,12 +60,15 @@ static void test_defaults(_unused_ void **state) {
 static void test_every_key(_unused_ void **state) {
         Config c;
 
-        load(&c, "[Sources]\nJournal=yes\nJournalDirectory=/var/log/journal/remote\nJournalTrusted=yes\nJournalLatency=50ms\n"
-                "File=/var/log/a\nTimeZone=Europe/Berlin\nFile=/var/log/b  dovecot exim\n"
-                "[Grants]\nTTL=10min\nMaxSession=1d\nIPv6Prefix=56\nMaxGrants=10\nMaxAddressesPerUser=2\nMaxUsersPerAddress=3\n"
-                "SharedUsers=a* b\nSharedUsers=c\nManyUsers=192.0.2.0/24\nPrivate=10.1.0.0/16 fd00::/8\n"
-                "Never=203.0.113.0/255.255.255.0 10.2.\nAlways=198.51.100.7\nUsers=*@x\nDenyUsers=root\nPublishUsers=yes\n"
-                "[Patterns]\nDirectory=/a\nDirectory=/b\nEnable=dovecot\nEnable=exim\n");
+        load(&c, "[Sources]\nJournal=yes\nJournalDirectory=/var/log/journal/"
+                 "remote\nJournalTrusted=yes\nJournalLatency=50ms\n"
+                 "File=/var/log/a\nTimeZone=Europe/Berlin\nFile=/var/log/b  dovecot exim\n"
+                 "[Grants]\nTTL=10min\nMaxSession=1d\nIPv6Prefix=56\nMaxGrants=10\nMaxAddressesPerUser="
+                 "2\nMaxUsersPerAddress=3\n"
+                 "SharedUsers=a* b\nSharedUsers=c\nManyUsers=192.0.2.0/24\nPrivate=10.1.0.0/16 fd00::/8\n"
+                 "Never=203.0.113.0/255.255.255.0 "
+                 "10.2.\nAlways=198.51.100.7\nUsers=*@x\nDenyUsers=root\nPublishUsers=yes\n"
+                 "[Patterns]\nDirectory=/a\nDirectory=/b\nEnable=dovecot\nEnable=exim\n");
         assert_int_equal(c.journal, CONFIG_JOURNAL_YES);
         assert_string_equal(c.journal_directory, "/var/log/journal/remote");
         assert_true(c.journal_trusted);
@@ -89,7 +92,8 @@ static void test_every_key(_unused_ void **state) {
         assert_int_equal(c.policy.shared_users.n, 3);
         assert_true(has(&c.policy.many_users, "192.0.2.0/24"));
         assert_int_equal(c.policy.private_mode, POLICY_PRIVATE_NETWORKS);
-        assert_true(has(&c.policy.private_networks, "10.1.0.0/16") && has(&c.policy.private_networks, "fd00::/8"));
+        assert_true(has(&c.policy.private_networks, "10.1.0.0/16") &&
+                    has(&c.policy.private_networks, "fd00::/8"));
         assert_true(has(&c.policy.never, "203.0.113.0/24") && has(&c.policy.never, "10.2.0.0/16"));
         assert_true(has(&c.policy.never, "127.0.0.0/8"));
         assert_true(has(&c.policy.always, "198.51.100.7"));
@@ -105,10 +109,12 @@ static void test_every_key(_unused_ void **state) {
 static void test_empty_resets(_unused_ void **state) {
         Config c;
 
-        load(&c, "[Sources]\nFile=/a\nFile=/b\nFile=\nTimeZone=UTC\nTimeZone=\nFile=/c\nJournalDirectory=/x\nJournalDirectory=\n"
-                "[Grants]\nUsers=a\nUsers=\nDenyUsers=a b\nDenyUsers=\nSharedUsers=a\nSharedUsers=\nAlways=192.0.2.7\nAlways=\n"
-                "ManyUsers=192.0.2.7\nManyUsers=\nNever=192.0.2.7\nNever=\nPrivate=10.0.0.0/8\nPrivate=no\n"
-                "[Patterns]\nDirectory=/a\nDirectory=\nEnable=x\nEnable=\n");
+        load(&c, "[Sources]\nFile=/a\nFile=/b\nFile=\nTimeZone=UTC\nTimeZone=\nFile=/c\nJournalDirectory=/"
+                 "x\nJournalDirectory=\n"
+                 "[Grants]\nUsers=a\nUsers=\nDenyUsers=a "
+                 "b\nDenyUsers=\nSharedUsers=a\nSharedUsers=\nAlways=192.0.2.7\nAlways=\n"
+                 "ManyUsers=192.0.2.7\nManyUsers=\nNever=192.0.2.7\nNever=\nPrivate=10.0.0.0/8\nPrivate=no\n"
+                 "[Patterns]\nDirectory=/a\nDirectory=\nEnable=x\nEnable=\n");
         assert_int_equal(c.n_files, 1);
         assert_string_equal(c.files[0].path, "/c");
         assert_null(c.files[0].zone);
@@ -132,10 +138,13 @@ static void test_errors(_unused_ void **state) {
                 {"x", "a.conf:1: neither [Section], Key=value nor a comment"},
                 {"[Sources]\nJournal=perhaps\n", "a.conf:2: Journal=perhaps: it must be yes, no or auto"},
                 {"[Sources]\nJournalTrusted=x\n", "a.conf:2: JournalTrusted=x: Invalid argument"},
-                {"[Sources]\nJournalLatency=2s\n", "a.conf:2: JournalLatency=2s: it must be a time span from 0s to 1s"},
+                {"[Sources]\nJournalLatency=2s\n",
+                        "a.conf:2: JournalLatency=2s: it must be a time span from 0s to 1s"},
                 {"[Sources]\nFile=log\n", "a.conf:2: File=log: it must be an absolute path"},
-                {"[Sources]\nFile=/a\nFile=/a dovecot\n", "a.conf:3: File=/a dovecot: the file is named twice"},
-                {"[Sources]\nTimeZone=Europe/Berln\n", "a.conf:2: TimeZone=Europe/Berln: this host knows no such time zone"},
+                {"[Sources]\nFile=/a\nFile=/a dovecot\n",
+                        "a.conf:3: File=/a dovecot: the file is named twice"},
+                {"[Sources]\nTimeZone=Europe/Berln\n",
+                        "a.conf:2: TimeZone=Europe/Berln: this host knows no such time zone"},
                 {"[Sources]\nTimeZone=../../etc/passwd\n",
                         "a.conf:2: TimeZone=../../etc/passwd: this host knows no such time zone"},
                 {"[Grants]\nTTL=0\n", "a.conf:2: TTL=0: it must be a time span from 1s to 7d"},
@@ -143,28 +152,37 @@ static void test_errors(_unused_ void **state) {
                 {"[Grants]\nTTL=infinity\n", "a.conf:2: TTL=infinity: it must be a time span from 1s to 7d"},
                 {"[Grants]\nTTL=\n", "a.conf:2: TTL=: it must be a time span from 1s to 7d"},
                 {"[Grants]\nTTL=-5\n", "a.conf:2: TTL=-5: it must be a time span from 1s to 7d"},
-                {"[Grants]\nMaxSession=31d\n", "a.conf:2: MaxSession=31d: it must be a time span from 0s to 30d"},
+                {"[Grants]\nMaxSession=31d\n",
+                        "a.conf:2: MaxSession=31d: it must be a time span from 0s to 30d"},
                 {"[Grants]\nIPv6Prefix=31\n", "a.conf:2: IPv6Prefix=31: it must be a number from 32 to 128"},
-                {"[Grants]\nIPv6Prefix=129\n", "a.conf:2: IPv6Prefix=129: it must be a number from 32 to 128"},
-                {"[Grants]\nIPv6Prefix=/64\n", "a.conf:2: IPv6Prefix=/64: it must be a number from 32 to 128"},
+                {"[Grants]\nIPv6Prefix=129\n",
+                        "a.conf:2: IPv6Prefix=129: it must be a number from 32 to 128"},
+                {"[Grants]\nIPv6Prefix=/64\n",
+                        "a.conf:2: IPv6Prefix=/64: it must be a number from 32 to 128"},
                 {"[Grants]\nMaxGrants=0\n", "a.conf:2: MaxGrants=0: it must be a number from 1 to 10000000"},
                 {"[Grants]\nMaxAddressesPerUser=-1\n",
                         "a.conf:2: MaxAddressesPerUser=-1: it must be a number from 1 to 10000000"},
                 {"[Grants]\nMaxUsersPerAddress=many\n",
                         "a.conf:2: MaxUsersPerAddress=many: it must be a number from 1 to 10000000"},
                 {"[Grants]\nPublishUsers=x\n", "a.conf:2: PublishUsers=x: Invalid argument"},
-                {"[Grants]\nNever=10.0.0.1/8\n", "a.conf:2: Never=10.0.0.1/8: 10.0.0.1/8 has bits set behind its length"},
-                {"[Grants]\nAlways=mx.example.org\n",
-                        "a.conf:2: Always=mx.example.org: mx.example.org is neither an address nor a network"},
-                {"[Grants]\nPrivate=maybe\n", "a.conf:2: Private=maybe: maybe is neither an address nor a network"},
-                {"[Grants]\nManyUsers=192.0.2.0/33\n",
-                        "a.conf:2: ManyUsers=192.0.2.0/33: 192.0.2.0/33 is neither an address nor a network"},
-                {"[Grants]\nAlways=0.0.0.0/0\n", "a.conf: Always=0.0.0.0/0: a network wider than /8 (IPv6: /32) is refused"},
-                {"[Grants]\nAlways=10.0.0.0/7\n", "a.conf: Always=10.0.0.0/7: a network wider than /8 (IPv6: /32) is refused"},
-                {"[Grants]\nAlways=::/0\n", "a.conf: Always=::/0: a network wider than /8 (IPv6: /32) is refused"},
-                {"[Grants]\nAlways=2000::/31\n", "a.conf: Always=2000::/31: a network wider than /8 (IPv6: /32) is refused"},
-                {"[Grants]\nAlways=file:/not/there\n",
-                        "a.conf:2: Always=file:/not/there: /not/there: cannot be read: No such file or directory"},
+                {"[Grants]\nNever=10.0.0.1/8\n",
+                        "a.conf:2: Never=10.0.0.1/8: 10.0.0.1/8 has bits set behind its length"},
+                {"[Grants]\nAlways=mx.example.org\n", "a.conf:2: Always=mx.example.org: mx.example.org is "
+                                                      "neither an address nor a network"},
+                {"[Grants]\nPrivate=maybe\n",
+                        "a.conf:2: Private=maybe: maybe is neither an address nor a network"},
+                {"[Grants]\nManyUsers=192.0.2.0/33\n", "a.conf:2: ManyUsers=192.0.2.0/33: 192.0.2.0/33 is "
+                                                       "neither an address nor a network"},
+                {"[Grants]\nAlways=0.0.0.0/0\n",
+                        "a.conf: Always=0.0.0.0/0: a network wider than /8 (IPv6: /32) is refused"},
+                {"[Grants]\nAlways=10.0.0.0/7\n",
+                        "a.conf: Always=10.0.0.0/7: a network wider than /8 (IPv6: /32) is refused"},
+                {"[Grants]\nAlways=::/0\n",
+                        "a.conf: Always=::/0: a network wider than /8 (IPv6: /32) is refused"},
+                {"[Grants]\nAlways=2000::/31\n",
+                        "a.conf: Always=2000::/31: a network wider than /8 (IPv6: /32) is refused"},
+                {"[Grants]\nAlways=file:/not/there\n", "a.conf:2: Always=file:/not/there: /not/there: "
+                                                       "cannot be read: No such file or directory"},
                 {"[Sources]\nJournal=no\n", "a.conf: Journal=no and no File=: there is nothing to read"},
                 {"[Sources]\nJournalDirectory=/a\nJournalNamespace=b\n",
                         "a.conf: JournalDirectory= and JournalNamespace= exclude each other"},
@@ -192,14 +210,15 @@ static void test_many_files(_unused_ void **state) {
 static void test_warnings(_unused_ void **state) {
         Config c;
 
-        load(&c, "[Grants]\nColour=red\nttl=5\n[Future]\nKey=x\n[Sources]\nTTL=1\n[Grants]\nAlways=127.0.0.0/8 127.0.0.53\n");
+        load(&c, "[Grants]\nColour=red\nttl=5\n[Future]\nKey=x\n[Sources]\nTTL=1\n[Grants]\nAlways=127.0.0."
+                 "0/8 127.0.0.53\n");
         assert_int_equal(c.warnings.n, 5);
         assert_string_equal(c.warnings.items[0], "a.conf:2: unknown key Colour= in [Grants], ignored");
         assert_string_equal(c.warnings.items[1], "a.conf:3: unknown key ttl= in [Grants], ignored");
         assert_string_equal(c.warnings.items[2], "a.conf:4: unknown section [Future], ignored");
         assert_string_equal(c.warnings.items[3], "a.conf:7: unknown key TTL= in [Sources], ignored");
-        assert_string_equal(c.warnings.items[4],
-                "a.conf: Always=127.0.0.0/8 has no effect: it is never granted as a whole; name what is inside it");
+        assert_string_equal(c.warnings.items[4], "a.conf: Always=127.0.0.0/8 has no effect: it is never "
+                                                 "granted as a whole; name what is inside it");
         assert_int_equal(c.policy.ttl, 1800);
         config_done(&c);
 }
@@ -249,7 +268,8 @@ static void test_lists_in_files(_unused_ void **state) {
         assert_true(has(&c.policy.always, "203.0.113.9"));
         config_done(&c);
         put_text("list", "192.0.2.0/24\n192.0.2.1/24\n");
-        (void) snprintf(reason, sizeof(reason), "a.conf:2: %.*s: %s/list:2: 192.0.2.1/24 has bits set behind its length",
+        (void) snprintf(reason, sizeof(reason),
+                "a.conf:2: %.*s: %s/list:2: 192.0.2.1/24 has bits set behind its length",
                 (int) MIN(strcspn(text + 9, "\n"), (size_t) 107), text + 9, here);
         check_error(text, reason);
         put_text("list", "");

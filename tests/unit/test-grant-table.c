@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Grants against virtual time: how long, how many, what takes them away and what does not bring them back. */
+/* Grants against virtual time: how long, how many, what takes them away and what does not bring them back.
+ */
 #include "check.h"
 
 #include "grant/grant-table.h"
 #include "record-builder.h"
 
 #define T0 (TEST_NOW / USEC_PER_SEC)
-#define AT(s) ((usec_t) (s) * USEC_PER_SEC)
+#define AT(s) ((usec_t) (s) *USEC_PER_SEC)
 #define TTL 1600u
 #define GRACE (TTL / 16)
 
@@ -24,7 +25,8 @@ static void hear(void *userdata, const GrantEvent *event) {
         h->n[event->type]++;
         h->last = *event;
         (void) ip_network_format(h->network, &event->network);
-        (void) snprintf(h->user, sizeof(h->user), "%.*s", (int) event->user.size, strempty(event->user.data));
+        (void) snprintf(
+                h->user, sizeof(h->user), "%.*s", (int) event->user.size, strempty(event->user.data));
         (void) snprintf(h->reason, sizeof(h->reason), "%s", strempty(event->reason));
         if (event->type == GRANT_EVENT_GRANTED || event->type == GRANT_EVENT_EXTENDED) {
                 assert_true(event->published <= event->until);
@@ -108,7 +110,8 @@ static int add(Fixture *f, const char *network, uint64_t ttl, uint64_t now, uint
 
         f->heard.now = now;
         f->heard.ttl = f->policy.ttl;
-        return grant_table_add(f->table, &n, ttl, SPAN_LITERAL("root"), AT(now), ret_until ? ret_until : &until, &reason);
+        return grant_table_add(
+                f->table, &n, ttl, SPAN_LITERAL("root"), AT(now), ret_until ? ret_until : &until, &reason);
 }
 
 static void reload(Fixture *f, uint64_t now) {
@@ -317,7 +320,8 @@ static void test_users_come_and_go(void **state) {
         f->policy.max_users_per_address = 5;
         for (unsigned i = 0; i < 100; i++) {
                 (void) snprintf(user, sizeof(user), "u%u", i);
-                assert_true(login_at(f, "192.0.2.7", user, T0 + i * (TTL / 3), T0 + i * (TTL / 3)) <= GRANT_EXTENDED);
+                assert_true(login_at(f, "192.0.2.7", user, T0 + i * (TTL / 3), T0 + i * (TTL / 3)) <=
+                            GRANT_EXTENDED);
         }
         assert_int_equal(f->heard.n[GRANT_EVENT_REVOKED], 0);
 }
@@ -347,14 +351,14 @@ static void check_refused(Fixture *f, const char *address, const char *reason) {
 }
 
 static void test_places(void **state) {
-        static const char *const never[] = {"127.0.0.1", "127.255.255.255", "0.0.0.0", "0.1.2.3", "169.254.3.4", "224.0.0.1",
-                "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "febf::1", "ff02::1",
-                "::ffff:127.0.0.1", "::ffff:7f00:1"};
-        static const char *const private[] = {"10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1",
-                "100.127.255.255", "fd00::1", "fc00::1", "::ffff:10.1.2.3"};
-        static const char *const public[] = {"9.255.255.255", "11.0.0.0", "172.15.255.255", "172.32.0.0", "192.167.255.255",
-                "192.169.0.0", "100.63.255.255", "100.128.0.0", "fbff::1", "fec0::1", "126.255.255.255", "128.0.0.0",
-                "2001:db8::1", "::ffff:192.0.2.1"};
+        static const char *const never[] = {"127.0.0.1", "127.255.255.255", "0.0.0.0", "0.1.2.3",
+                "169.254.3.4", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1",
+                "fe80::1", "febf::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:7f00:1"};
+        static const char *const private[] = {"10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
+                "100.64.0.1", "100.127.255.255", "fd00::1", "fc00::1", "::ffff:10.1.2.3"};
+        static const char *const public[] = {"9.255.255.255", "11.0.0.0", "172.15.255.255", "172.32.0.0",
+                "192.167.255.255", "192.169.0.0", "100.63.255.255", "100.128.0.0", "fbff::1", "fec0::1",
+                "126.255.255.255", "128.0.0.0", "2001:db8::1", "::ffff:192.0.2.1"};
         Fixture *f = *state;
         IpNetwork n;
 
@@ -384,7 +388,8 @@ static void test_places(void **state) {
         assert_int_equal(login_at(f, "10.1.2.3", "a", T0, T0), GRANT_NEW);
         check_refused(f, "10.2.2.3", "Private=");
         f->policy.private_mode = POLICY_PRIVATE_YES;
-        assert_int_equal(login_at(f, "10.2.2.3", "a", T0, T0), GRANT_REFUSED); /* the 17th address of this user */
+        assert_int_equal(
+                login_at(f, "10.2.2.3", "a", T0, T0), GRANT_REFUSED); /* the 17th address of this user */
         assert_int_equal(login_at(f, "10.2.2.3", "b", T0, T0), GRANT_NEW);
         check_refused(f, "127.0.0.1", "never granted");
 }
@@ -466,7 +471,8 @@ static void test_revoke_network(void **state) {
 
 /* The address, or any part, of an IPv6 client stands for its prefix; nothing that lies inside stays open. */
 static void test_revoke_ipv6(void **state) {
-        static const char *const parts[] = {"2001:db8::1", "2001:db8::77", "2001:db8::/80", "2001:db8::/64", "2001:db8::/32"};
+        static const char *const parts[] = {
+                "2001:db8::1", "2001:db8::77", "2001:db8::/80", "2001:db8::/64", "2001:db8::/32"};
         Fixture *f = *state;
 
         for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
@@ -721,7 +727,8 @@ static void test_damaged_state(void **state) {
                         assert_true(view.published <= T0 + TTL);
                         if (!view.manual) {
                                 assert_true(view.until <= T0 + TTL);
-                                assert_true(view.network.length >= (ip_network_is_v4(&view.network) ? 128 : 64));
+                                assert_true(
+                                        view.network.length >= (ip_network_is_v4(&view.network) ? 128 : 64));
                         }
                         assert_null(policy_refuses_manual(&f->policy, &view.network));
                 }
@@ -733,7 +740,10 @@ static void test_damaged_state(void **state) {
 
 static void test_restore(void **state) {
         Fixture *f = *state;
-        RelayEntry entry = {.network = net("192.0.2.7"), .verdict = RELAY_ALLOW, .until = T0 + 500, .how = SPAN_LITERAL("dovecot")};
+        RelayEntry entry = {.network = net("192.0.2.7"),
+                .verdict = RELAY_ALLOW,
+                .until = T0 + 500,
+                .how = SPAN_LITERAL("dovecot")};
         GrantView view;
 
         grant_table_restore(f->table, &entry, T0);

@@ -4,19 +4,21 @@
 
 #include "model/log-line.h"
 
-static void check_line(LogHead head, const char *line, const char *stamp, const char *host, const char *identifier,
-        const char *pid, const char *message) {
+static void check_line(LogHead head, const char *line, const char *stamp, const char *host,
+        const char *identifier, const char *pid, const char *message) {
         LogLine l = {0};
 
         if (!log_line_parse(span_from_string(line), head, &l))
                 fail_msg("no %s line: %s", log_head_to_string(head), line);
         if (!span_equal_string(l.stamp, stamp) || !span_equal_string(l.host, host) ||
-            !span_equal_string(l.identifier, identifier) || !span_equal_string(l.pid, pid) ||
-            !span_equal_string(l.message, message))
-                fail_msg("%s: stamp \"%.*s\", host \"%.*s\", identifier \"%.*s\", pid \"%.*s\", message \"%.*s\"", line,
-                        (int) l.stamp.size, strempty(l.stamp.data), (int) l.host.size, strempty(l.host.data),
-                        (int) l.identifier.size, strempty(l.identifier.data), (int) l.pid.size, strempty(l.pid.data),
-                        (int) l.message.size, strempty(l.message.data));
+                !span_equal_string(l.identifier, identifier) || !span_equal_string(l.pid, pid) ||
+                !span_equal_string(l.message, message))
+                fail_msg("%s: stamp \"%.*s\", host \"%.*s\", identifier \"%.*s\", pid \"%.*s\", message "
+                         "\"%.*s\"",
+                        line, (int) l.stamp.size, strempty(l.stamp.data), (int) l.host.size,
+                        strempty(l.host.data), (int) l.identifier.size, strempty(l.identifier.data),
+                        (int) l.pid.size, strempty(l.pid.data), (int) l.message.size,
+                        strempty(l.message.data));
 }
 
 static void check_none(LogHead head, const char *line) {
@@ -28,28 +30,34 @@ static void check_none(LogHead head, const char *line) {
 }
 
 static void test_syslog(_unused_ void **state) {
-        check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx dovecot: imap-login: Login", "Nov 21 01:02:03", "mx", "dovecot", "",
-                "imap-login: Login");
-        check_line(LOG_HEAD_SYSLOG, "Nov  1 01:02:03 mx popa3d[123]: x", "Nov  1 01:02:03", "mx", "popa3d", "123", "x");
+        check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx dovecot: imap-login: Login", "Nov 21 01:02:03", "mx",
+                "dovecot", "", "imap-login: Login");
+        check_line(LOG_HEAD_SYSLOG, "Nov  1 01:02:03 mx popa3d[123]: x", "Nov  1 01:02:03", "mx", "popa3d",
+                "123", "x");
         check_line(LOG_HEAD_SYSLOG, "2026-11-21T01:02:03.123456+01:00 mx.example.org cyrus/imap[7]:x",
                 "2026-11-21T01:02:03.123456+01:00", "mx.example.org", "cyrus/imap", "7", "x");
-        check_line(LOG_HEAD_SYSLOG, "2026-11-21T01:02:03Z 2001:db8::1 a:", "2026-11-21T01:02:03Z", "2001:db8::1", "a", "", "");
+        check_line(LOG_HEAD_SYSLOG, "2026-11-21T01:02:03Z 2001:db8::1 a:", "2026-11-21T01:02:03Z",
+                "2001:db8::1", "a", "", "");
         check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx a: ", "Nov 21 01:02:03", "mx", "a", "", "");
-        check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx a:  two blanks ", "Nov 21 01:02:03", "mx", "a", "", " two blanks ");
+        check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx a:  two blanks ", "Nov 21 01:02:03", "mx", "a", "",
+                " two blanks ");
         /* the message may hold what it likes */
-        check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx a[1]: Nov 21 01:02:03 mx b[2]: y", "Nov 21 01:02:03", "mx", "a", "1",
-                "Nov 21 01:02:03 mx b[2]: y");
-        check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx a: b: [3]: c", "Nov 21 01:02:03", "mx", "a", "", "b: [3]: c");
+        check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx a[1]: Nov 21 01:02:03 mx b[2]: y", "Nov 21 01:02:03",
+                "mx", "a", "1", "Nov 21 01:02:03 mx b[2]: y");
+        check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx a: b: [3]: c", "Nov 21 01:02:03", "mx", "a", "",
+                "b: [3]: c");
 }
 
 static void test_not_syslog(_unused_ void **state) {
-        static const char *const lines[] = {"", " ", "Nov", "Nov 21 01:02:03", "Nov 21 01:02:03 ", "Nov 21 01:02:03 mx",
-                "Nov 21 01:02:03 mx ", "Nov 21 01:02:03 mx a", "Nov 21 01:02:03 mx a b: c", "Nov 21 01:02:03  mx a: c",
-                "Nov 21 01:02:03 mx : c", "Nov 21 01:02:03 mx [1]: c", "Nov 21 01:02:03 mx a[1: c", "Nov 21 01:02:03 mx a[1] : c",
-                "Nov 21 01:02:03 mx a[1]b: c", "Nov 21 01:02:03 imap-login: Info: Login: user=<a>", "Nov 21 1:02:03 mx a: c",
-                "Nov 211 01:02:03 mx a: c", "Nov-21 01:02:03 mx a: c", "N0v 21 01:02:03 mx a: c", "2026-11-21T01:02:03",
-                "2026-11-21T01:02:03x mx a: c", "26-11-21T01:02:03 mx a: c", "2026-11-21X01:02:03 mx a: c",
-                "last message repeated 2 times", "<13>Nov 21 01:02:03 mx a: c"};
+        static const char *const lines[] = {"", " ", "Nov", "Nov 21 01:02:03", "Nov 21 01:02:03 ",
+                "Nov 21 01:02:03 mx", "Nov 21 01:02:03 mx ", "Nov 21 01:02:03 mx a",
+                "Nov 21 01:02:03 mx a b: c", "Nov 21 01:02:03  mx a: c", "Nov 21 01:02:03 mx : c",
+                "Nov 21 01:02:03 mx [1]: c", "Nov 21 01:02:03 mx a[1: c", "Nov 21 01:02:03 mx a[1] : c",
+                "Nov 21 01:02:03 mx a[1]b: c", "Nov 21 01:02:03 imap-login: Info: Login: user=<a>",
+                "Nov 21 1:02:03 mx a: c", "Nov 211 01:02:03 mx a: c", "Nov-21 01:02:03 mx a: c",
+                "N0v 21 01:02:03 mx a: c", "2026-11-21T01:02:03", "2026-11-21T01:02:03x mx a: c",
+                "26-11-21T01:02:03 mx a: c", "2026-11-21X01:02:03 mx a: c", "last message repeated 2 times",
+                "<13>Nov 21 01:02:03 mx a: c"};
         char line[1000];
 
         for (size_t i = 0; i < ELEMENTSOF(lines); i++)
@@ -67,36 +75,41 @@ static void test_not_syslog(_unused_ void **state) {
 }
 
 static void test_dovecot(_unused_ void **state) {
-        check_line(LOG_HEAD_DOVECOT, "Nov 21 01:02:03 imap-login: Info: Login: user=<a>", "Nov 21 01:02:03", "", "", "",
-                "imap-login: Info: Login: user=<a>");
-        check_line(LOG_HEAD_DOVECOT, "2026-11-21 01:02:03 imap-login: Info: x", "2026-11-21 01:02:03", "", "", "",
-                "imap-login: Info: x");
+        check_line(LOG_HEAD_DOVECOT, "Nov 21 01:02:03 imap-login: Info: Login: user=<a>", "Nov 21 01:02:03",
+                "", "", "", "imap-login: Info: Login: user=<a>");
+        check_line(LOG_HEAD_DOVECOT, "2026-11-21 01:02:03 imap-login: Info: x", "2026-11-21 01:02:03", "",
+                "", "", "imap-login: Info: x");
         check_none(LOG_HEAD_DOVECOT, "imap-login: Info: Login: user=<a>");
         check_none(LOG_HEAD_DOVECOT, "Nov 21 01:02:03");
         check_none(LOG_HEAD_DOVECOT, "");
 }
 
 static void test_exim(_unused_ void **state) {
-        check_line(LOG_HEAD_EXIM, "2026-11-21 01:02:03 login authenticator", "2026-11-21 01:02:03", "", "", "",
-                "login authenticator");
-        check_line(LOG_HEAD_EXIM, "2026-11-21 01:02:03 +0100 [123] x", "2026-11-21 01:02:03 +0100", "", "", "", "x");
-        check_line(LOG_HEAD_EXIM, "2026-11-21 01:02:03.456 [123] x", "2026-11-21 01:02:03.456", "", "", "", "x");
-        check_line(LOG_HEAD_EXIM, "2026-11-21 01:02:03 [192.0.2.7 x", "2026-11-21 01:02:03", "", "", "", "[192.0.2.7 x");
+        check_line(LOG_HEAD_EXIM, "2026-11-21 01:02:03 login authenticator", "2026-11-21 01:02:03", "", "",
+                "", "login authenticator");
+        check_line(LOG_HEAD_EXIM, "2026-11-21 01:02:03 +0100 [123] x", "2026-11-21 01:02:03 +0100", "", "",
+                "", "x");
+        check_line(LOG_HEAD_EXIM, "2026-11-21 01:02:03.456 [123] x", "2026-11-21 01:02:03.456", "", "", "",
+                "x");
+        check_line(LOG_HEAD_EXIM, "2026-11-21 01:02:03 [192.0.2.7 x", "2026-11-21 01:02:03", "", "", "",
+                "[192.0.2.7 x");
         check_line(LOG_HEAD_EXIM, "2026-11-21 01:02:03 [1]", "2026-11-21 01:02:03", "", "", "", "[1]");
         check_none(LOG_HEAD_EXIM, "2026-11-21T01:02:03 x");
         check_none(LOG_HEAD_EXIM, "Nov 21 01:02:03 x");
 }
 
 static void test_nginx(_unused_ void **state) {
-        check_line(LOG_HEAD_NGINX, "2026/11/21 01:02:03 [info] 12#34: *5 client logged in: a", "2026/11/21 01:02:03", "", "", "",
-                "*5 client logged in: a");
+        check_line(LOG_HEAD_NGINX, "2026/11/21 01:02:03 [info] 12#34: *5 client logged in: a",
+                "2026/11/21 01:02:03", "", "", "", "*5 client logged in: a");
         check_none(LOG_HEAD_NGINX, "2026/11/21 01:02:03 info 12#34: x");
         check_none(LOG_HEAD_NGINX, "2026/11/21 01:02:03 [info] no end");
 }
 
 static void test_tai64n(_unused_ void **state) {
-        check_line(LOG_HEAD_TAI64N, "@4000000037c219bf2ef02e94 message", "@4000000037c219bf2ef02e94", "", "", "", "message");
-        check_line(LOG_HEAD_TAI64N, "@4000000037c219bf2ef02e94 ", "@4000000037c219bf2ef02e94", "", "", "", "");
+        check_line(LOG_HEAD_TAI64N, "@4000000037c219bf2ef02e94 message", "@4000000037c219bf2ef02e94", "", "",
+                "", "message");
+        check_line(
+                LOG_HEAD_TAI64N, "@4000000037c219bf2ef02e94 ", "@4000000037c219bf2ef02e94", "", "", "", "");
         check_none(LOG_HEAD_TAI64N, "@4000000037c219bf2ef02e94");
         check_none(LOG_HEAD_TAI64N, "@4000000037C219BF2EF02E94 x");
         check_none(LOG_HEAD_TAI64N, "@4000000037c219bf2ef02e9 xx");
@@ -105,8 +118,9 @@ static void test_tai64n(_unused_ void **state) {
 
 /* Whatever is cut off or changed, all parts lie in the line. */
 static void test_anything(_unused_ void **state) {
-        static const char *const lines[] = {"Nov 21 01:02:03 mx dovecot[12]: imap-login: Login", "2026-11-21 01:02:03 +0100 [123] x",
-                "2026/11/21 01:02:03 [info] 12#34: *5 c", "@4000000037c219bf2ef02e94 message"};
+        static const char *const lines[] = {"Nov 21 01:02:03 mx dovecot[12]: imap-login: Login",
+                "2026-11-21 01:02:03 +0100 [123] x", "2026/11/21 01:02:03 [info] 12#34: *5 c",
+                "@4000000037c219bf2ef02e94 message"};
         static const char bytes[] = {0, ' ', ':', '[', ']', '\n', '0', 'z', '\xff'};
         unsigned taken = 0;
 

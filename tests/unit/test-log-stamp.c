@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stamps: the year that is not there, hours that are there twice or not at all, and nothing later than the reading. */
+/* Stamps: the year that is not there, hours that are there twice or not at all, and nothing later than the
+ * reading. */
 #include "check.h"
 
 #include "source/log-stamp.h"
@@ -45,8 +46,8 @@ static void test_forms(_unused_ void **state) {
 }
 
 static void test_tai64n(_unused_ void **state) {
-        /* cr.yp.to/daemontools/tai64nlocal.html: 1999-08-23 21:03:43.787492500 in New York, which is UTC−4; its
-         * stamps count the leap seconds, as multilog(8) does not, hence the 22 seconds */
+        /* cr.yp.to/daemontools/tai64nlocal.html: 1999-08-23 21:03:43.787492500 in New York, which is UTC−4;
+         * its stamps count the leap seconds, as multilog(8) does not, hence the 22 seconds */
         usec_t t = stamp("@4000000037c219bf2ef02e94");
 
         assert_int_equal(t, (UINT64_C(0x37c219bf) - 10) * SEC + UINT64_C(0x2ef02e94) / 1000);
@@ -65,12 +66,15 @@ static void test_tai64n(_unused_ void **state) {
 }
 
 static void test_garbage(_unused_ void **state) {
-        static const char *const bad[] = {"", " ", "x", "Nov", "Nov 21", "Nov 21 01:02", "Nov 21 01:02:0", "Nov 0 01:02:03",
-                "Nov 00 01:02:03", "Nov 32 01:02:03", "nov 21 01:02:03", "Nob 21 01:02:03", "Nov 21 24:02:03", "Nov 21 01:60:03",
-                "Nov 21 01:02:61", "Nov 31 01:02:03", "Feb 30 01:02:03", "Nov 21 -1:02:03", "Nov 21 +1:02:03", "2026-13-01 01:02:03",
-                "2026-00-01 01:02:03", "2026-02-30 01:02:03", "2026-02-29 01:02:03", "2026-02-29T01:02:03Z", "2026-11-00 01:02:03",
-                "2026-11-31T01:02:03+01:00", "1969-12-31 23:59:59", "1970-01-01T00:00:00Z", "2026-11-21T01:02:03+1", "2026-11-21T01:02:03+15:00",
-                "2026-11-21T01:02:03+01:60", "2026-11-21T25:02:03Z", "20261121T010203Z", "0000-00-00 00:00:00", "@", "@4", "9999"};
+        static const char *const bad[] = {"", " ", "x", "Nov", "Nov 21", "Nov 21 01:02", "Nov 21 01:02:0",
+                "Nov 0 01:02:03", "Nov 00 01:02:03", "Nov 32 01:02:03", "nov 21 01:02:03", "Nob 21 01:02:03",
+                "Nov 21 24:02:03", "Nov 21 01:60:03", "Nov 21 01:02:61", "Nov 31 01:02:03",
+                "Feb 30 01:02:03", "Nov 21 -1:02:03", "Nov 21 +1:02:03", "2026-13-01 01:02:03",
+                "2026-00-01 01:02:03", "2026-02-30 01:02:03", "2026-02-29 01:02:03", "2026-02-29T01:02:03Z",
+                "2026-11-00 01:02:03", "2026-11-31T01:02:03+01:00", "1969-12-31 23:59:59",
+                "1970-01-01T00:00:00Z", "2026-11-21T01:02:03+1", "2026-11-21T01:02:03+15:00",
+                "2026-11-21T01:02:03+01:60", "2026-11-21T25:02:03Z", "20261121T010203Z",
+                "0000-00-00 00:00:00", "@", "@4", "9999"};
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 if (stamp(bad[i]) != 0)
@@ -94,9 +98,9 @@ static void test_years(_unused_ void **state) {
 
 /* A day that this year does not have is not the next one: an old line would grant anew. */
 static void test_leap_day(_unused_ void **state) {
-        const usec_t day = UINT64_C(1709208000) * SEC;    /* 2024-02-29 12:00:00 UTC */
-        const usec_t march = UINT64_C(1803903000) * SEC;  /* 2027-03-01 12:10:00 UTC */
-        const usec_t leap = UINT64_C(1835438400) * SEC;   /* 2028-02-29 12:00:00 UTC */
+        const usec_t day = UINT64_C(1709208000) * SEC;   /* 2024-02-29 12:00:00 UTC */
+        const usec_t march = UINT64_C(1803903000) * SEC; /* 2027-03-01 12:10:00 UTC */
+        const usec_t leap = UINT64_C(1835438400) * SEC;  /* 2028-02-29 12:00:00 UTC */
 
         assert_int_equal(stamp_in("UTC", 0, march, "Feb 29 12:00:00"), day);
         assert_int_equal(stamp_in("Europe/Berlin", 0, march, "Feb 29 13:00:00"), day);
@@ -145,13 +149,14 @@ static void test_clock_changes(_unused_ void **state) {
         check_doubled("Europe/Berlin", "2026-10-25 02:30:00", 1792888200, 1792891800);
         check_doubled("America/New_York", "Nov  1 01:30:00", 1793511000, 1793514600);
         /* the hours around it are there once */
-        assert_int_equal(stamp_in("Europe/Berlin", UINT64_C(1792900000) * SEC, NOW, "Oct 25 01:59:59"), UINT64_C(1792886399) * SEC);
+        assert_int_equal(stamp_in("Europe/Berlin", UINT64_C(1792900000) * SEC, NOW, "Oct 25 01:59:59"),
+                UINT64_C(1792886399) * SEC);
         assert_int_equal(stamp_in("Europe/Berlin", 0, NOW, "Oct 25 03:00:00"), UINT64_C(1792893600) * SEC);
         /* an hour that no clock showed is near where it should be */
-        assert_in_range(stamp_in("Europe/Berlin", 0, NOW, "Mar 29 02:30:00"), (UINT64_C(1774747800) - 3600) * SEC,
-                UINT64_C(1774747800) * SEC);
-        assert_in_range(stamp_in("America/New_York", 0, NOW, "Mar  8 02:30:00"), (UINT64_C(1772955000) - 3600) * SEC,
-                UINT64_C(1772955000) * SEC);
+        assert_in_range(stamp_in("Europe/Berlin", 0, NOW, "Mar 29 02:30:00"),
+                (UINT64_C(1774747800) - 3600) * SEC, UINT64_C(1774747800) * SEC);
+        assert_in_range(stamp_in("America/New_York", 0, NOW, "Mar  8 02:30:00"),
+                (UINT64_C(1772955000) - 3600) * SEC, UINT64_C(1772955000) * SEC);
         assert_int_equal(stamp_in("Europe/Berlin", 0, NOW, "Mar 29 03:00:00"), UINT64_C(1774746000) * SEC);
 }
 
@@ -167,8 +172,9 @@ static void test_night(_unused_ void **state) {
                 char text[32];
                 usec_t got;
 
-                (void) snprintf(text, sizeof(text), "Oct 25 %02u:%02u:%02u", (unsigned) (local % 86400 / 3600),
-                        (unsigned) (local % 3600 / 60), (unsigned) (local % 60));
+                (void) snprintf(text, sizeof(text), "Oct 25 %02u:%02u:%02u",
+                        (unsigned) (local % 86400 / 3600), (unsigned) (local % 3600 / 60),
+                        (unsigned) (local % 60));
                 assert_ok(log_stamp_parse(&clock, span_from_string(text), NOW, &got));
                 assert_int_equal(got, t * SEC);
                 n++;

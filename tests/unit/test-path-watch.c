@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Watching a path: every way in which it can come to name another file is told, and what is beside it is not. */
+/* Watching a path: every way in which it can come to name another file is told, and what is beside it is
+ * not. */
 #include "check.h"
 
 #include "source/path-watch.h"

@@ -31,13 +31,18 @@ static void check_error(const char *text, const char *reason) {
 }
 
 static void test_everything(_unused_ void **state) {
-        _cleanup_(pattern_freep) Pattern *p = load(
-                "[Pattern]\nDescription=A server\nIdentifier=a b\nIdentifier=c\nUnit=a.service b@*.service\nUID=root 5\n"
-                "Trust=users\nOptIn=yes\nJournalOnly=on\nHint=  in, user= \nHint=x y\nHeader=dovecot tai64n\nTearsAt=504\n"
-                "[Connect]\nRegex=\\A(?<ip>.+) connects\\z\n[Login]\nRegex=\\A(?<user>.+) is in\\z\nService=imap\n"
-                "[Logout]\nRegex=\\A(?<key>.+) is out\\z\n[Restart]\nRegex=\\Aup\\z\n[Ignore]\nRegex=\\Ano\\z\n"
-                "[Example]\nLine=Nov  1 a = b ; c\nAddress=::1\nUser=u v\nService=s\n"
-                "[Example]\nLine=n\nVerdict=logout\n[Example]\nLine=n\n[Example]\nLine=c\nVerdict=connect\nAddress=192.0.2.7\n");
+        _cleanup_(pattern_freep) Pattern *p =
+                load("[Pattern]\nDescription=A server\nIdentifier=a b\nIdentifier=c\nUnit=a.service "
+                     "b@*.service\nUID=root 5\n"
+                     "Trust=users\nOptIn=yes\nJournalOnly=on\nHint=  in, user= \nHint=x y\nHeader=dovecot "
+                     "tai64n\nTearsAt=504\n"
+                     "[Connect]\nRegex=\\A(?<ip>.+) connects\\z\n[Login]\nRegex=\\A(?<user>.+) is "
+                     "in\\z\nService=imap\n"
+                     "[Logout]\nRegex=\\A(?<key>.+) is "
+                     "out\\z\n[Restart]\nRegex=\\Aup\\z\n[Ignore]\nRegex=\\Ano\\z\n"
+                     "[Example]\nLine=Nov  1 a = b ; c\nAddress=::1\nUser=u v\nService=s\n"
+                     "[Example]\nLine=n\nVerdict=logout\n[Example]\nLine=n\n[Example]\nLine=c\nVerdict="
+                     "connect\nAddress=192.0.2.7\n");
 
         assert_string_equal(p->name, "p");
         assert_string_equal(p->description, "A server");
@@ -72,7 +77,8 @@ static void test_defaults(_unused_ void **state) {
         assert_false(p->trusts_users || p->opt_in || p->journal_only);
         assert_int_equal(p->tears_at, 0);
         /* nobody is trusted who is not named */
-        assert_false(pattern_has_unit(p, SPAN_LITERAL("")) || pattern_has_unit(p, SPAN_LITERAL("d.service")));
+        assert_false(
+                pattern_has_unit(p, SPAN_LITERAL("")) || pattern_has_unit(p, SPAN_LITERAL("d.service")));
         assert_false(pattern_has_uid(p, SPAN_LITERAL("")) || pattern_has_uid(p, SPAN_LITERAL("0")));
 }
 
@@ -90,30 +96,41 @@ static void test_errors(_unused_ void **state) {
                 {HEAD "Trust=all\n", "p.pattern:4: Trust=all: not a value for it (Invalid argument)"},
                 {HEAD "Trust=\n", "p.pattern:4: Trust=: not a value for it (Invalid argument)"},
                 {HEAD "OptIn=maybe\n", "p.pattern:4: OptIn=maybe: not a value for it (Invalid argument)"},
-                {HEAD "JournalOnly=2\n", "p.pattern:4: JournalOnly=2: not a value for it (Invalid argument)"},
-                {HEAD "Header=syslog x\n", "p.pattern:4: Header=syslog x: not a value for it (Invalid argument)"},
+                {HEAD "JournalOnly=2\n",
+                        "p.pattern:4: JournalOnly=2: not a value for it (Invalid argument)"},
+                {HEAD "Header=syslog x\n",
+                        "p.pattern:4: Header=syslog x: not a value for it (Invalid argument)"},
                 {HEAD "TearsAt=-1\n", "p.pattern:4: TearsAt=-1: not a value for it (Invalid argument)"},
-                {HEAD "TearsAt=65537\n", "p.pattern:4: TearsAt=65537: not a value for it (Numerical result out of range)"},
+                {HEAD "TearsAt=65537\n",
+                        "p.pattern:4: TearsAt=65537: not a value for it (Numerical result out of range)"},
                 {HEAD "[Login]\nColour=red\n", "p.pattern:5: unknown key Colour= in [Login]"},
                 {HEAD "[Login]\nRegex=a\n", "p.pattern:5: Regex=: it must begin with \\A and end with \\z"},
                 {HEAD "[Login]\nRegex=\\A(\\z\n",
                         "p.pattern:5: Regex=: missing closing parenthesis, at character 6"},
                 {HEAD "[Login]\nRegex=\\A(?<who>a)\\z\n",
                         "p.pattern:5: Regex=: unknown group <who>; there are ip, user, service and key"},
-                {HEAD RULE "Regex=\\Aa\\z\n", "p.pattern:6: a second Regex= in one [Login]: begin another section"},
+                {HEAD RULE "Regex=\\Aa\\z\n",
+                        "p.pattern:6: a second Regex= in one [Login]: begin another section"},
                 {HEAD "[Example]\nVerdict=yes\n", "p.pattern:5: Verdict=yes: no such verdict"},
                 {HEAD "[Example]\nColour=red\n", "p.pattern:5: unknown key Colour= in [Example]"},
                 {HEAD "[Login]\n" EXAMPLES, "p.pattern:4: [Login] without Regex="},
                 {HEAD RULE "[Ignore]\nService=x\n" EXAMPLES, "p.pattern:6: [Ignore] without Regex="},
-                {HEAD "[Login]\nRegex=\\A(?<user>a)\\z\n" EXAMPLES, "p.pattern:5: [Login] needs a group <ip>"},
-                {HEAD RULE "[Connect]\nRegex=\\Aa\\z\n" EXAMPLES, "p.pattern:7: [Connect] needs a group <ip>"},
-                {HEAD RULE "[Logout]\nRegex=\\Aa\\z\n" EXAMPLES, "p.pattern:7: [Logout] needs a group <key>"},
+                {HEAD "[Login]\nRegex=\\A(?<user>a)\\z\n" EXAMPLES,
+                        "p.pattern:5: [Login] needs a group <ip>"},
+                {HEAD RULE "[Connect]\nRegex=\\Aa\\z\n" EXAMPLES,
+                        "p.pattern:7: [Connect] needs a group <ip>"},
+                {HEAD RULE "[Logout]\nRegex=\\Aa\\z\n" EXAMPLES,
+                        "p.pattern:7: [Logout] needs a group <key>"},
                 {HEAD RULE EXAMPLES "[Example]\nUser=x\n", "p.pattern:12: [Example] without Line="},
                 {HEAD EXAMPLES, "p.pattern: no [Login] section"},
-                {"[Pattern]\nIdentifier=d\n" RULE EXAMPLES, "p.pattern: no Hint= in [Pattern]: a text that every login has"},
-                {HEAD "Hint=\n" RULE EXAMPLES, "p.pattern: no Hint= in [Pattern]: a text that every login has"},
-                {"[Pattern]\nHint=x\nHeader=\n" RULE EXAMPLES, "p.pattern: neither Identifier= nor Header= in [Pattern]"},
-                {HEAD RULE, "p.pattern: a pattern needs an [Example] of a login and one of a line that is none"},
+                {"[Pattern]\nIdentifier=d\n" RULE EXAMPLES,
+                        "p.pattern: no Hint= in [Pattern]: a text that every login has"},
+                {HEAD "Hint=\n" RULE EXAMPLES,
+                        "p.pattern: no Hint= in [Pattern]: a text that every login has"},
+                {"[Pattern]\nHint=x\nHeader=\n" RULE EXAMPLES,
+                        "p.pattern: neither Identifier= nor Header= in [Pattern]"},
+                {HEAD RULE,
+                        "p.pattern: a pattern needs an [Example] of a login and one of a line that is none"},
                 {HEAD RULE "[Example]\nLine=x\nAddress=::1\n",
                         "p.pattern: a pattern needs an [Example] of a login and one of a line that is none"},
                 {HEAD RULE "[Example]\nLine=x\n",
@@ -125,17 +142,19 @@ static void test_errors(_unused_ void **state) {
 }
 
 static void test_units(_unused_ void **state) {
-        static const char *const bad[] = {"d", "*", "*.service", "d*.service", "d@*", "d@*x.service", "d@*.*", "d@**.service",
-                "d@?.service", "d?.service", "d[a].service", "@*.service", "d.service d@a*.service", "a."};
+        static const char *const bad[] = {"d", "*", "*.service", "d*.service", "d@*", "d@*x.service",
+                "d@*.*", "d@**.service", "d@?.service", "d?.service", "d[a].service", "@*.service",
+                "d.service d@a*.service", "a."};
         static const char *const instances[] = {"d@a.service", "d@a-b.c.service", "d@0.service"};
-        static const char *const others[] = {"d@.service", "d@a.socket", "d@a@b.service", "d@a.servicex", "xd@a.service", "d@",
-                "d.service", "d@*.servic", "e.service.d", "xe.service", ""};
+        static const char *const others[] = {"d@.service", "d@a.socket", "d@a@b.service", "d@a.servicex",
+                "xd@a.service", "d@", "d.service", "d@*.servic", "e.service.d", "xe.service", ""};
         char text[200], reason[200];
         Pattern *p;
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 (void) snprintf(text, sizeof(text), HEAD "Unit=%s\n", bad[i]);
-                (void) snprintf(reason, sizeof(reason), "p.pattern:4: Unit=%s: not a value for it (Invalid argument)", bad[i]);
+                (void) snprintf(reason, sizeof(reason),
+                        "p.pattern:4: Unit=%s: not a value for it (Invalid argument)", bad[i]);
                 check_error(text, reason);
         }
         p = load(HEAD "Unit=d@*.service e.service\n" RULE EXAMPLES);
@@ -150,12 +169,14 @@ static void test_units(_unused_ void **state) {
 }
 
 static void test_uids(_unused_ void **state) {
-        _cleanup_(pattern_freep) Pattern *p = load(HEAD "UID=4294967295 no-such-user 007 root\n" RULE EXAMPLES);
+        _cleanup_(pattern_freep) Pattern *p =
+                load(HEAD "UID=4294967295 no-such-user 007 root\n" RULE EXAMPLES);
 
         /* -1 is nobody's, and a user that this host does not know is not there */
         assert_int_equal(p->uids.n, 2);
         assert_true(pattern_has_uid(p, SPAN_LITERAL("7")) && pattern_has_uid(p, SPAN_LITERAL("0")));
-        assert_false(pattern_has_uid(p, SPAN_LITERAL("007")) || pattern_has_uid(p, SPAN_LITERAL("4294967295")));
+        assert_false(
+                pattern_has_uid(p, SPAN_LITERAL("007")) || pattern_has_uid(p, SPAN_LITERAL("4294967295")));
         assert_false(pattern_has_uid(p, SPAN_LITERAL("")) || pattern_has_uid(p, SPAN_NONE));
 }
 
@@ -168,8 +189,10 @@ static void test_drop_ins(_unused_ void **state) {
         assert_int_equal(mkdir("second", 0755), 0);
         assert_int_equal(mkdir("second/p.pattern.d", 0755), 0);
         put_text("first/p.pattern.d/20.conf", "[Pattern]\nUnit=\nUnit=c.service\n");
-        put_text("first/p.pattern.d/10.conf", "[Pattern]\nUnit=b.service\nDescription=changed\nTrust=users\n");
-        put_text("second/p.pattern.d/10.conf", "[Login]\nRegex=\\Aalso (?<ip>.+)\\z\n[Pattern]\nTrust=unit\n");
+        put_text("first/p.pattern.d/10.conf",
+                "[Pattern]\nUnit=b.service\nDescription=changed\nTrust=users\n");
+        put_text("second/p.pattern.d/10.conf",
+                "[Login]\nRegex=\\Aalso (?<ip>.+)\\z\n[Pattern]\nTrust=unit\n");
         put_text("second/p.pattern.d/readme", "nonsense");
         p = load(HEAD "Unit=a.service\n" RULE EXAMPLES);
         assert_int_equal(p->units.n, 1);
@@ -181,7 +204,8 @@ static void test_drop_ins(_unused_ void **state) {
         put_text("second/p.pattern.d/30.conf", "[Pattern]\nUnit=*\n");
         p = NULL;
         assert_int_equal(pattern_load("p", "p.pattern", drop_ins, false, &p, &error), -EINVAL);
-        assert_string_equal(error.text, "second/p.pattern.d/30.conf:2: Unit=*: not a value for it (Invalid argument)");
+        assert_string_equal(
+                error.text, "second/p.pattern.d/30.conf:2: Unit=*: not a value for it (Invalid argument)");
         /* another pattern's are not ours */
         assert_ok(pattern_load("q", "p.pattern", drop_ins, false, &p, &error));
         assert_string_equal(p->units.items[0], "a.service");

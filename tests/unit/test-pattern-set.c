@@ -1,28 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is a login and what only looks like one: dispatch, trust, torn streams, joins. 6.6.6.6 is never right. */
+/* What is a login and what only looks like one: dispatch, trust, torn streams, joins. 6.6.6.6 is never
+ * right. */
 #include "check.h"
 
 #include "match/pattern-set.h"
 #include "record-builder.h"
 
-#define EXAMPLES                                                                                             \
-        "[Example]\nLine=x\nAddress=192.0.2.7\n"                                                              \
+#define EXAMPLES                                                                                            \
+        "[Example]\nLine=x\nAddress=192.0.2.7\n"                                                            \
         "[Example]\nLine=y\nVerdict=none\n"
 
 /* A server whose messages are torn, and three more that share identifiers. */
-static const char torn_pattern[] = "[Pattern]\nIdentifier=pop3d imapd\nUnit=courier.service\nUID=0\nTearsAt=504\nHint=LOGIN\n"
-        "[Login]\nRegex=\\ALOGIN, user=(?<user>[^,]+), ip=\\[(?<ip>[0-9a-f:.]+)\\]\\z\nService=POP3\n" EXAMPLES;
-static const char plain_pattern[] = "[Pattern]\nIdentifier=pop3d\nUnit=cyrus.service cyrus@*.service\nUID=0 7\nHint=login:\nHint=gone\n"
+static const char torn_pattern[] =
+        "[Pattern]\nIdentifier=pop3d imapd\nUnit=courier.service\nUID=0\nTearsAt=504\nHint=LOGIN\n"
+        "[Login]\nRegex=\\ALOGIN, user=(?<user>[^,]+), "
+        "ip=\\[(?<ip>[0-9a-f:.]+)\\]\\z\nService=POP3\n" EXAMPLES;
+static const char plain_pattern[] =
+        "[Pattern]\nIdentifier=pop3d\nUnit=cyrus.service cyrus@*.service\nUID=0 7\nHint=login:\nHint=gone\n"
         "[Login]\nRegex=\\Alogin: (?<ip>\\S+) (?<user>\\S+)(?: (?<key>\\S+))?(?: via (?<service>\\S+))?\\z\n"
         "[Logout]\nRegex=\\Agone: (?<key>\\S+)\\z\n"
         "[Ignore]\nRegex=\\Alogin: nobody\\z\n"
         "[Restart]\nRegex=\\Aall gone\\z\n" EXAMPLES;
-static const char two_line_pattern[] = "[Pattern]\nIdentifier=popa3d\nUnit=popa3d.service\nUID=0\nHint=Session\nHint=passed\n"
+static const char two_line_pattern[] =
+        "[Pattern]\nIdentifier=popa3d\nUnit=popa3d.service\nUID=0\nHint=Session\nHint=passed\n"
         "[Connect]\nRegex=\\ASession from (?<ip>\\S+)(?: id (?<key>\\S+))?\\z\n"
         "[Login]\nRegex=\\A(?:(?<key>\\S+): )?passed for (?<user>\\S+)\\z\n" EXAMPLES;
-static const char journal_pattern[] = "[Pattern]\nIdentifier=nginx\nUnit=nginx.service\nUID=0\nJournalOnly=yes\nHint=in:\n"
+static const char journal_pattern[] =
+        "[Pattern]\nIdentifier=nginx\nUnit=nginx.service\nUID=0\nJournalOnly=yes\nHint=in:\n"
         "[Login]\nRegex=\\Ain: (?<ip>\\S+)\\z\n" EXAMPLES;
-static const char headless_pattern[] = "[Pattern]\nHeader=dovecot\nUnit=d.service\nUID=0\nOptIn=yes\nHint=in:\n"
+static const char headless_pattern[] =
+        "[Pattern]\nHeader=dovecot\nUnit=d.service\nUID=0\nOptIn=yes\nHint=in:\n"
         "[Login]\nRegex=\\Ain: (?<ip>\\S+)\\z\n" EXAMPLES;
 
 typedef struct Fixture {
@@ -174,9 +181,9 @@ static void test_odd_bytes(void **state) {
 /* ---- who says so ---- */
 
 static void test_trust(void **state) {
-        static const char *const others[] = {"", "cyrus", "cyrus.service.d", "xcyrus.service", "cyrus.servic", "Cyrus.service",
-                "cyrus@.service", "cyrus@a@b.service", "cyrus@a.socket", "cyrus.service ", "user@1000.service", "ycyrus@a.service",
-                "*", "cyrus@a.service.service2"};
+        static const char *const others[] = {"", "cyrus", "cyrus.service.d", "xcyrus.service",
+                "cyrus.servic", "Cyrus.service", "cyrus@.service", "cyrus@a@b.service", "cyrus@a.socket",
+                "cyrus.service ", "user@1000.service", "ycyrus@a.service", "*", "cyrus@a.service.service2"};
         static const char line[] = "login: 6.6.6.6 eve";
         Fixture *f = *state;
 
@@ -189,9 +196,11 @@ static void test_trust(void **state) {
         assert_non_null(strstr(f->login.reason, "_SYSTEMD_UNIT=cyrus@a.service.service2 _UID=0"));
         /* the right unit, another uid: 0 and 7 it must be, as text */
         for (unsigned i = 0; i < 12; i++) {
-                static const char *const uids[] = {"0", "7", "1", "00", "07", "", "-0", "0x0", " 0", "0 ", "70", "1000"};
+                static const char *const uids[] = {
+                        "0", "7", "1", "00", "07", "", "-0", "0x0", " 0", "0 ", "70", "1000"};
 
-                (void) test_journal_record(&f->record, "pop3d", "cyrus.service", uids[i], "1", SPAN_LITERAL("login: 192.0.2.7 a"));
+                (void) test_journal_record(&f->record, "pop3d", "cyrus.service", uids[i], "1",
+                        SPAN_LITERAL("login: 192.0.2.7 a"));
                 assert_int_equal(match(f), i < 2 ? MATCH_LOGIN : MATCH_UNTRUSTED);
         }
         /* a sender that has exited, an entry that can't be read again */
@@ -218,17 +227,21 @@ static void test_strangers_change_nothing(void **state) {
         memset(filler, 'P', sizeof(filler) - 1);
         assert_int_equal(journal_says(f, "popa3d", "evil.service", "Session from 6.6.6.6"), MATCH_UNTRUSTED);
         assert_int_equal(journal_says(f, "popa3d", "popa3d.service", "passed for alice"), MATCH_REFUSED);
-        assert_int_equal(journal_says(f, "popa3d", "popa3d.service", "Session from 192.0.2.7"), MATCH_CONNECT);
+        assert_int_equal(
+                journal_says(f, "popa3d", "popa3d.service", "Session from 192.0.2.7"), MATCH_CONNECT);
         assert_int_equal(journal_says(f, "popa3d", "evil.service", "Session from 6.6.6.6"), MATCH_UNTRUSTED);
         assert_int_equal(journal_says(f, "popa3d", "popa3d.service", "passed for alice"), MATCH_LOGIN);
         check_address(f, "192.0.2.7");
         /* a long message of a stranger tears nothing, a short one mends nothing */
         assert_int_equal(journal_says(f, "pop3d", "evil.service", filler), MATCH_NONE);
-        assert_int_equal(journal_says(f, "pop3d", "courier.service", "LOGIN, user=a, ip=[192.0.2.7]"), MATCH_LOGIN);
+        assert_int_equal(
+                journal_says(f, "pop3d", "courier.service", "LOGIN, user=a, ip=[192.0.2.7]"), MATCH_LOGIN);
         assert_int_equal(journal_says(f, "pop3d", "courier.service", filler), MATCH_NONE);
         assert_int_equal(journal_says(f, "pop3d", "evil.service", "short"), MATCH_NONE);
-        assert_int_equal(journal_says(f, "pop3d", "courier.service", "LOGIN, user=a, ip=[6.6.6.6]"), MATCH_TORN);
-        assert_int_equal(journal_says(f, "pop3d", "courier.service", "LOGIN, user=a, ip=[192.0.2.7]"), MATCH_LOGIN);
+        assert_int_equal(
+                journal_says(f, "pop3d", "courier.service", "LOGIN, user=a, ip=[6.6.6.6]"), MATCH_TORN);
+        assert_int_equal(
+                journal_says(f, "pop3d", "courier.service", "LOGIN, user=a, ip=[192.0.2.7]"), MATCH_LOGIN);
 }
 
 static void test_journal_only(void **state) {
@@ -290,17 +303,20 @@ static void test_torn_in_the_journal(void **state) {
         static const char rest[] = "LOGIN, user=a, ip=[6.6.6.6]";
         Fixture *f = *state;
 
-        (void) test_journal_record(&f->record, "pop3d", "courier.service", "0", "1", SPAN_LITERAL("LOGIN FAILED, user=P"));
+        (void) test_journal_record(
+                &f->record, "pop3d", "courier.service", "0", "1", SPAN_LITERAL("LOGIN FAILED, user=P"));
         f->record.record.raw_size = 20;
         f->record.provenance.raw_size = 504;
         (void) match(f);
-        assert_int_equal(journal_says(f, "pop3d", "courier.service", rest), MATCH_LOGIN); /* logger 100: another one */
+        assert_int_equal(journal_says(f, "pop3d", "courier.service", rest),
+                MATCH_LOGIN); /* logger 100: another one */
         (void) test_journal_record(&f->record, "pop3d", "courier.service", "0", "1", span_from_string(rest));
         assert_int_equal(match(f), MATCH_TORN);
         assert_int_equal(match(f), MATCH_LOGIN);
 }
 
-/* The rest of a torn message of one server, made to look like the login of another that shares its identifier. */
+/* The rest of a torn message of one server, made to look like the login of another that shares its
+ * identifier. */
 static void test_torn_for_all(void **state) {
         Fixture *f = *state;
 
@@ -369,7 +385,9 @@ static void test_long_keys(void **state) {
 /* ---- selections and loading ---- */
 
 static void test_selections(void **state) {
-        static char *const names[] = {(char *) "plain", (char *) "headless", NULL}, *const unknown[] = {(char *) "no", NULL};
+        static char *const names[] = {(char *) "plain", (char *) "headless", NULL}, *const unknown[] = {
+                                                                                            (char *) "no",
+                                                                                            NULL};
         Fixture *f = *state;
         PatternSelection selection = {0}, heads = {0};
         const char *bad = NULL;
@@ -436,7 +454,7 @@ static void check_load(char *const *enable, bool all, const char *names, const c
 
 static void test_loading(_unused_ void **state) {
         static char *const two[] = {(char *) "b", (char *) "opt", NULL}, *const none[] = {NULL},
-                                 *const odd[] = {(char *) "a", (char *) "no", NULL};
+                           *const odd[] = {(char *) "a", (char *) "no", NULL};
         char masked[] = "[Pattern]\nIdentifier=z\nHint=z\n[Login]\nRegex=\\A(?<ip>z)\\z\n" EXAMPLES;
 
         check_load(NULL, false, NULL, "override: no pattern is enabled");

@@ -73,7 +73,8 @@ static void test_never_and_always(void **state) {
         assert_true(refused(p, "198.51.100.7", "") && refused_by_hand(p, "198.51.100.7"));
         put(&p->never, "203.0.113.0/24");
         put(&p->always, "203.0.112.0/23");
-        assert_true(refused(p, "203.0.113.9", "") && refused_by_hand(p, "203.0.113.9") && refused_by_hand(p, "203.0.113.0/25"));
+        assert_true(refused(p, "203.0.113.9", "") && refused_by_hand(p, "203.0.113.9") &&
+                    refused_by_hand(p, "203.0.113.0/25"));
         put(&p->always, "203.0.113.8/29");
         assert_false(refused(p, "203.0.113.9", "") || refused_by_hand(p, "203.0.113.9"));
         /* and a never inside the exception takes it back */
@@ -90,7 +91,8 @@ static void test_never_and_always(void **state) {
 static void test_widths(void **state) {
         Policy *p = *state;
 
-        assert_true(refused_by_hand(p, "0.0.0.0/0") && refused_by_hand(p, "8.0.0.0/7") && refused_by_hand(p, "::/0"));
+        assert_true(refused_by_hand(p, "0.0.0.0/0") && refused_by_hand(p, "8.0.0.0/7") &&
+                    refused_by_hand(p, "::/0"));
         assert_true(refused_by_hand(p, "2000::/3") && refused_by_hand(p, "2001:db8::/31"));
         assert_false(refused_by_hand(p, "8.0.0.0/8") || refused_by_hand(p, "2001:db8::/32"));
         assert_false(refused_by_hand(p, "10.0.0.0/8")); /* whoever does it by hand knows */
@@ -116,10 +118,20 @@ static void test_users(void **state) {
                 const char *glob, *user;
                 bool matches;
         } cases[] = {
-                {"alice", "alice", true}, {"alice", "ALICE", true}, {"Alice", "alice", true}, {"alice", "alice2", false},
-                {"alice", "", false}, {"*", "", true}, {"*@example.org", "a@EXAMPLE.ORG", true},
-                {"*@example.org", "a@example.org.evil", false}, {"a?c", "abc", true}, {"[ab]*", "bx", true},
-                {"a\\*", "a*", false}, {"a/*", "a/b/c", true}, {".*", ".x", true}, {"*", ".x", true},
+                {"alice", "alice", true},
+                {"alice", "ALICE", true},
+                {"Alice", "alice", true},
+                {"alice", "alice2", false},
+                {"alice", "", false},
+                {"*", "", true},
+                {"*@example.org", "a@EXAMPLE.ORG", true},
+                {"*@example.org", "a@example.org.evil", false},
+                {"a?c", "abc", true},
+                {"[ab]*", "bx", true},
+                {"a\\*", "a*", false},
+                {"a/*", "a/b/c", true},
+                {".*", ".x", true},
+                {"*", ".x", true},
         };
         Policy *p = *state;
         IpNetwork host = net("192.0.2.7");
@@ -134,7 +146,8 @@ static void test_users(void **state) {
                 assert_int_equal(refused(p, "192.0.2.7", cases[i].user), !cases[i].matches);
                 string_list_done(&p->users);
                 assert_ok(string_list_add(&p->shared_users, span_from_string(cases[i].glob)));
-                assert_int_equal(policy_is_shared_user(p, span_from_string(cases[i].user)), cases[i].matches);
+                assert_int_equal(
+                        policy_is_shared_user(p, span_from_string(cases[i].user)), cases[i].matches);
                 string_list_done(&p->shared_users);
         }
         /* names are cut at 255 bytes, not run over */
@@ -151,7 +164,8 @@ static int on_record(void *userdata, const IpNetwork *network, bool always) {
         Records *r = userdata;
         char text[IP_TEXT_BYTES];
 
-        (void) sprintf(r->text + strlen(r->text), "%c%s ", always ? '+' : '-', ip_network_format(text, network));
+        (void) sprintf(
+                r->text + strlen(r->text), "%c%s ", always ? '+' : '-', ip_network_format(text, network));
         return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Regular expressions: what may be written, what is bounded, and that a match is always of the whole message. */
+/* Regular expressions: what may be written, what is bounded, and that a match is always of the whole
+ * message. */
 #include "check.h"
 
 #include "match/regex.h"
@@ -24,7 +25,8 @@ static void check_bad(const char *text, const char *reason) {
 }
 
 static void test_errors(_unused_ void **state) {
-        static const char *const unanchored[] = {"", "\\A", "\\z", "\\A\\Z", "^a$", "a\\z", "\\Aa", "(?:\\Aa\\z)", "\\za\\A"};
+        static const char *const unanchored[] = {
+                "", "\\A", "\\z", "\\A\\Z", "^a$", "a\\z", "\\Aa", "(?:\\Aa\\z)", "\\za\\A"};
 
         for (size_t i = 0; i < ELEMENTSOF(unanchored); i++)
                 check_bad(unanchored[i], "it must begin with \\A and end with \\z");
@@ -34,7 +36,8 @@ static void test_errors(_unused_ void **state) {
         check_bad("\\Aa**\\z", "at character");
         check_bad("\\A\\C\\z", "\\C is disabled");
         check_bad("\\A[\\z", "escape sequence is invalid");
-        check_bad("\\A(?:(?<ip>1)|(?<ip>2)|(?<ip>3)|(?<ip>4)|(?<ip>5)|(?<ip>6)|(?<ip>7)|(?<ip>8)|(?<ip>9))\\z",
+        check_bad(
+                "\\A(?:(?<ip>1)|(?<ip>2)|(?<ip>3)|(?<ip>4)|(?<ip>5)|(?<ip>6)|(?<ip>7)|(?<ip>8)|(?<ip>9))\\z",
                 "group <ip> stands in it more than 8 times");
         regex_free(make("\\A\\z", false));
 }
@@ -69,7 +72,8 @@ static void test_whole(_unused_ void **state) {
 
 static void test_groups(_unused_ void **state) {
         _cleanup_(regex_freep) Regex *r =
-                make("\\A(?:from (?<ip>\\S+)|(?<ip>\\S+) is it)(?: by (?<user>.*?))?(?: as(?<key>.*))?\\z", false);
+                make("\\A(?:from (?<ip>\\S+)|(?<ip>\\S+) is it)(?: by (?<user>.*?))?(?: as(?<key>.*))?\\z",
+                        false);
         const char *subject = "192.0.2.7 is it by alice";
         RegexMatch m;
 
@@ -99,7 +103,8 @@ static void test_bytes(_unused_ void **state) {
 }
 
 static void test_limits(_unused_ void **state) {
-        static const char *const slow[] = {"\\A(?:a+)+b\\z", "\\A(?:a|aa|a?)+b\\z", "\\A(a*)*(a*)*(a*)*b\\z"};
+        static const char *const slow[] = {
+                "\\A(?:a+)+b\\z", "\\A(?:a|aa|a?)+b\\z", "\\A(a*)*(a*)*(a*)*b\\z"};
         char as[200];
         RegexMatch m;
 

@@ -5,7 +5,7 @@
 #include "grant/revocation-table.h"
 
 #define T0 UINT64_C(1795222923)
-#define AT(s) ((usec_t) (s) * USEC_PER_SEC)
+#define AT(s) ((usec_t) (s) *USEC_PER_SEC)
 
 static IpNetwork net(const char *text) {
         IpNetwork n;
@@ -118,7 +118,8 @@ static void test_expire(_unused_ void **state) {
         revocation_table_expire(t, T0 + 86400, covered, &wide);
         assert_int_equal(revocation_table_count(t), 3);
         assert_false(refuses(t, "192.0.2.1", "x", T0));
-        assert_true(refuses(t, "192.0.2.2", "x", T0) && refuses(t, "192.0.2.3", "x", T0) && refuses(t, "192.0.2.4", "x", T0));
+        assert_true(refuses(t, "192.0.2.2", "x", T0) && refuses(t, "192.0.2.3", "x", T0) &&
+                    refuses(t, "192.0.2.4", "x", T0));
         revocation_table_expire(t, T0 + 90000, covered, NULL);
         assert_int_equal(revocation_table_count(t), 0);
 }

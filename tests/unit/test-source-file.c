@@ -34,7 +34,8 @@ static void on_record(void *userdata, _unused_ Source *source, const Record *rec
                 f->cut++;
                 return;
         }
-        (void) snprintf(f->got + n, sizeof(f->got) - n, "%.*s ", (int) record->message.size, record->message.data);
+        (void) snprintf(
+                f->got + n, sizeof(f->got) - n, "%.*s ", (int) record->message.size, record->message.data);
 }
 
 static void on_note(void *userdata, _unused_ Source *source, SourceNote note, const char *text) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state file: cut at each byte, with each bit flipped, no section is ever taken for another or for whole. */
+/* The state file: cut at each byte, with each bit flipped, no section is ever taken for another or for
+ * whole. */
 #include "check.h"
 
 #include "state/state-file.h"

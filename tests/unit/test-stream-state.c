@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Torn streams and half logins: what follows what, what a gap means, and what is left when memory is short. */
+/* Torn streams and half logins: what follows what, what a gap means, and what is left when memory is short.
+ */
 #include "check.h"
 
 #include "match/stream-state.h"

@@ -80,7 +80,8 @@ static void test_leases(_unused_ void **state) {
                 lists[g] = LEASE_LIST_INIT;
         for (uint32_t now = 1000; now < 6000; now++) {
                 uint64_t r = next_random(&seed);
-                unsigned u = (unsigned) (r >> 8) % USERS, g = (unsigned) (r >> 16) % GRANTS, alive = 0, n = 0;
+                unsigned u = (unsigned) (r >> 8) % USERS, g = (unsigned) (r >> 16) % GRANTS, alive = 0,
+                         n = 0;
                 Count count = {0};
 
                 for (unsigned k = 0; k < GRANTS; k++)
@@ -99,7 +100,8 @@ static void test_leases(_unused_ void **state) {
                 default: {
                         int expected = last[u][g] ? 0 : alive >= 8 ? -EDQUOT : 1;
 
-                        assert_int_equal(user_table_lease(t, users[u], g, &lists[g], now, now - 500, 8), expected);
+                        assert_int_equal(
+                                user_table_lease(t, users[u], g, &lists[g], now, now - 500, 8), expected);
                         full += expected == -EDQUOT;
                         if (expected >= 0)
                                 last[u][g] = now;
