@@ -86,3 +86,4 @@ on_exit() {
 trap on_exit EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
+trap 'exit 141' PIPE # else nothing is cleaned up when somebody reads only the first lines
