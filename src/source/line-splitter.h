@@ -29,9 +29,9 @@ char *line_splitter_space(LineSplitter *s, size_t *ret_size);
 /* Says how much was put there. */
 void line_splitter_fill(LineSplitter *s, size_t n);
 
-/* Takes the next line, its newline (and a CR before it) left out; borrowed until the next
- * line_splitter_space(). Returns true and sets *ret_cut for the beginning of an over-long line; false when
- * more is to be read first. */
+/* Takes the next line, its newline (and a CR before it) left out but still standing behind it; borrowed
+ * until the next line_splitter_space(). Returns true and sets *ret_cut for the beginning of an over-long
+ * line; false when more is to be read first. */
 bool line_splitter_next(LineSplitter *s, Span *ret_line, bool *ret_cut);
 
 /* Forgets what is buffered: the file was replaced. */

@@ -262,7 +262,9 @@ static void deliver_line(SourceFile *f, Span line, bool cut, usec_t now) {
                 record.pid = parsed.pid;
                 record.message = parsed.message;
                 record.stamp = parsed.stamp;
-                record.raw_size = cut ? LINE_MAX_BYTES : parsed.message.size;
+                /* a CR that was left out may be the last byte of a torn message's first half */
+                record.raw_size =
+                        cut ? LINE_MAX_BYTES : parsed.message.size + (line.data[line.size] == '\r' ? 1 : 0);
                 source_deliver(&f->base, &record);
                 return;
         }

@@ -155,6 +155,9 @@ static void test_growing(_unused_ void **state) {
         append("log", "no head\n\n" LINE("6  "));
         check_got(&f, "6   ");
         assert_int_equal(f.raw_size, 3);
+        append("log", "Nov 21 01:02:03 mx a: 7\r\n");
+        check_got(&f, "7 ");
+        assert_int_equal(f.raw_size, 2);
         assert_true(f.time > 0 && f.time <= time_now());
         assert_int_equal(f.gaps + f.troubles, 0);
         end(&f);
