@@ -111,7 +111,8 @@ static bool parse_syslog(Span s, LogLine *l) {
                 return false;
         /* RFC 3164 lines of rsyslog can carry a second stamp or year; those are not ours to guess */
         blank = s.size > 0 ? memchr(s.data, ' ', MIN(s.size, (size_t) 256)) : NULL;
-        if (!blank || blank == s.data || blank[-1] == ':')
+        /* nor begins with '[': that is Exim's pid, or nginx's level */
+        if (!blank || blank == s.data || blank[-1] == ':' || s.data[0] == '[')
                 return false;
         l->host = span_make(s.data, (size_t) (blank - s.data));
         s = span_skip(s, l->host.size + 1);
