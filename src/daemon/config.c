@@ -307,7 +307,7 @@ static int assign_grant(Config *c, const char *key, const char *value, Reason *r
         if (streq(key, "MaxAddressesPerUser"))
                 return read_number(&p->max_addresses_per_user, value, 1, 10000000, reason);
         if (streq(key, "MaxUsersPerAddress"))
-                return read_number(&p->max_users_per_address, value, 1, 10000000, reason);
+                return read_number(&p->max_users_per_address, value, 2, 10000000, reason);
         if (streq(key, "SharedUsers"))
                 return read_words(&p->shared_users, value);
         if (streq(key, "ManyUsers"))

@@ -512,11 +512,24 @@ static void accept(Judging *j, Pattern *p, const Rule *rule, const RegexMatch *m
         }
 }
 
-/* Nobody but the server itself can make it look blind. */
+/* Whether the sender is a server of any pattern that has this identifier. */
+static bool is_some_server(Judging *j) {
+        const PatternSet *s = j->set;
+        uint32_t i =
+                hash_index_find(&s->by_identifier, j->record->identifier, reference_equal, s->references);
+
+        for (; i != HASH_INDEX_NONE; i = s->references[i].next)
+                if (is_trusted(j, s->references[i].pattern))
+                        return true;
+        return false;
+}
+
+/* Nobody but the server itself can make it look blind; and what another server writes under the same
+ * identifier (Courier's and Cyrus's imapd) is no forgery, whatever words a client had it write. */
 static void refuse_hint(Judging *j, const Pattern *p, Login *login, const char *reason) {
         if (is_trusted(j, p))
                 refuse(login, MATCH_HINT, reason);
-        else
+        else if (!is_some_server(j))
                 refuse_untrusted(j, p, login);
 }
 

@@ -163,7 +163,7 @@ static void test_errors(_unused_ void **state) {
                 {"[Grants]\nMaxAddressesPerUser=-1\n",
                         "a.conf:2: MaxAddressesPerUser=-1: it must be a number from 1 to 10000000"},
                 {"[Grants]\nMaxUsersPerAddress=many\n",
-                        "a.conf:2: MaxUsersPerAddress=many: it must be a number from 1 to 10000000"},
+                        "a.conf:2: MaxUsersPerAddress=many: it must be a number from 2 to 10000000"},
                 {"[Grants]\nPublishUsers=x\n", "a.conf:2: PublishUsers=x: Invalid argument"},
                 {"[Grants]\nNever=10.0.0.1/8\n",
                         "a.conf:2: Never=10.0.0.1/8: 10.0.0.1/8 has bits set behind its length"},
