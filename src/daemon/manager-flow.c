@@ -88,9 +88,6 @@ void manager_on_note(void *userdata, Source *source, SourceNote note, const char
                 if (text[0])
                         log_warning("%s", text);
                 break;
-        case SOURCE_NOTE_CAUGHT_UP:
-                stream_state_caught_up(m->streams, source->name);
-                break;
         case SOURCE_NOTE_TROUBLE:
                 log_warning("%s", text);
                 break;

@@ -32,6 +32,21 @@ static const char *const private_networks[] = {
         "fc00::/7",
 };
 
+/* IPv6 addresses that stand for IPv4 ones, where a prefix is shared by strangers: IPv4-compatible (RFC
+ * 4291), NAT64 and its local-use prefix (RFC 6052, RFC 8215), Teredo (RFC 4380). */
+static const char *const translated_networks[] = {"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32"};
+
+static bool is_in_list(const char *const *list, size_t n, const IpNetwork *inner) {
+        for (size_t i = 0; i < n; i++) {
+                IpNetwork wide;
+
+                if (ip_network_parse(span_from_string(list[i]), &wide) >= 0 &&
+                        ip_network_contains(&wide, inner))
+                        return true;
+        }
+        return false;
+}
+
 int policy_init(Policy *p) {
         _cleanup_(policy_done) Policy made = {
                 .ttl = 30 * 60,
@@ -72,7 +87,8 @@ IpNetwork policy_network_of(const Policy *p, const IpAddr *address) {
         IpNetwork host = ip_network_of(address, 128);
 
         /* in a network of our own, neighbours share the prefix without sharing a user */
-        if (ip_network_is_v4(&host) || network_set_longest(&p->host_networks, &host) >= 0)
+        if (ip_network_is_v4(&host) || network_set_longest(&p->host_networks, &host) >= 0 ||
+                is_in_list(translated_networks, ELEMENTSOF(translated_networks), &host))
                 return host;
         return ip_network_of(address, p->ipv6_prefix);
 }
@@ -84,14 +100,7 @@ static bool is_never(const Policy *p, const IpNetwork *n) {
 }
 
 static bool is_private(const IpNetwork *n) {
-        for (size_t i = 0; i < ELEMENTSOF(private_networks); i++) {
-                IpNetwork wide;
-
-                if (ip_network_parse(span_from_string(private_networks[i]), &wide) >= 0 &&
-                        ip_network_contains(&wide, n))
-                        return true;
-        }
-        return false;
+        return is_in_list(private_networks, ELEMENTSOF(private_networks), n);
 }
 
 static bool private_is_allowed(const Policy *p, const IpNetwork *n) {
@@ -120,8 +129,20 @@ static bool matches_any(const StringList *globs, Span user) {
         return false;
 }
 
+/* The IPv4 address inside a NAT64 one, which the rules for IPv4 are for as well. */
+static bool is_nat64(const IpAddr *address, IpAddr *ret) {
+        static const uint8_t prefix[12] = {0x00, 0x64, 0xff, 0x9b};
+
+        if (memcmp(address->bytes, prefix, sizeof(prefix)) != 0)
+                return false;
+        *ret = (IpAddr){{[10] = 0xff, [11] = 0xff}};
+        memcpy(ret->bytes + 12, address->bytes + 12, 4);
+        return true;
+}
+
 const char *policy_refuses_address(const Policy *p, const IpAddr *address) {
         IpNetwork host = ip_network_of(address, 128);
+        IpAddr inner;
 
         if (network_set_longest(&p->host, &host) >= 0 && is_never(p, &host))
                 return "it is an address of this host or its gateway";
@@ -129,6 +150,8 @@ const char *policy_refuses_address(const Policy *p, const IpAddr *address) {
                 return "it is an address that is never granted (loopback, link-local, multicast or Never=)";
         if (is_private(&host) && !private_is_allowed(p, &host) && network_set_longest(&p->always, &host) < 0)
                 return "it is a private address; if each client has its own, set Private= to their networks";
+        if (is_nat64(address, &inner))
+                return policy_refuses_address(p, &inner);
         return NULL;
 }
 

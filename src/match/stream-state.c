@@ -77,7 +77,7 @@ static uint32_t find_room(StreamState *s) {
         for (uint32_t k = 0; k < s->n; k++) {
                 uint32_t i = (s->next_free + k) % s->n;
 
-                if (!s->entries[i].key || (s->n == STREAM_STATE_MAX_ENTRIES && s->entries[i].connect)) {
+                if (!s->entries[i].key || (s->n == STREAM_STATE_MAX_ENTRIES && !s->entries[i].torn)) {
                         if (s->entries[i].key)
                                 remove_entry(s, i);
                         s->next_free = i + 1;
@@ -141,7 +141,7 @@ bool stream_state_is_torn(StreamState *s, const char *source, Span key, size_t r
                 if (e)
                         e->torn = true;
                 else
-                        /* nowhere to remember it: nothing of this source is whole until it has caught up */
+                        /* nowhere to remember it: nothing of this source is known to be whole any more */
                         stream_state_gap(s, source);
                 return true;
         }
@@ -179,18 +179,6 @@ void stream_state_gap(StreamState *s, const char *source) {
                 s->gapped[s->n_gapped++] = copy;
         else
                 s->all_gapped = true;
-}
-
-void stream_state_caught_up(StreamState *s, const char *source) {
-        for (size_t i = 0; i < s->n_gapped; i++)
-                if (streq(s->gapped[i], source)) {
-                        free(s->gapped[i]);
-                        s->gapped[i] = s->gapped[--s->n_gapped];
-                        break;
-                }
-        for (uint32_t i = 0; i < s->n; i++)
-                if (is_of_source(&s->entries[i], source) && !s->entries[i].connect && !s->entries[i].torn)
-                        remove_entry(s, i);
 }
 
 void stream_state_connect(StreamState *s, Span key, const IpAddr *address, usec_t time) {

@@ -28,8 +28,6 @@ bool stream_state_is_torn(StreamState *s, const char *source, Span key, size_t r
 /* Messages of this source may be missing: each of its streams counts as torn until a short message has
  * passed, and half logins are forgotten. */
 void stream_state_gap(StreamState *s, const char *source);
-/* The source has delivered all there was: a stream that is new from now on is a new stream. */
-void stream_state_caught_up(StreamState *s, const char *source);
 
 /* Keeps the address of a Connect under `key`, in place of an older one; `user` may be empty. */
 void stream_state_connect(StreamState *s, Span key, const IpAddr *address, usec_t time);

@@ -46,7 +46,6 @@ typedef struct SourceFile {
         size_t n_old;
         FilePosition *saved; /* from the state, oldest first; gone after attach */
         size_t n_saved;
-        bool behind;
 } SourceFile;
 
 static Tail *tail_free(Tail *t) {
@@ -107,7 +106,6 @@ static bool is_open(const SourceFile *f, uint64_t device, uint64_t inode) {
 
 /* `unread` is a rotated file whose lines are lost to us, or NULL when nothing may be missing at all. */
 static void note_gap(SourceFile *f, const char *unread) {
-        f->behind = true;
         if (unread)
                 source_note(&f->base, SOURCE_NOTE_GAP,
                         "%s was rotated away and can't be read any more; the logins in it are not known",
@@ -329,10 +327,6 @@ static int on_work(sd_event_source *source, void *userdata) {
                 at_end = read_tail(f, f->current, &budget);
         if (!at_end)
                 want_work(f);
-        else if (f->behind) {
-                f->behind = false;
-                source_note(&f->base, SOURCE_NOTE_CAUGHT_UP, NULL);
-        }
         return 0;
 }
 
@@ -413,7 +407,6 @@ static int source_file_attach(Source *s, sd_event *event) {
                 f->event = sd_event_unref(f->event);
                 return r;
         }
-        f->behind = true;
         look(f);
         resume(f);
         return 0;

@@ -43,7 +43,6 @@ typedef struct SourceJournal {
         char *cursor;                  /* behind the last entry delivered; NULL: none yet */
         usec_t realtime;               /* of that entry */
         usec_t last_login, poll_until; /* CLOCK_MONOTONIC */
-        bool behind;
         char message[MESSAGE_MAX_BYTES], identifier[FIELD_MAX_BYTES];
         char fields[_FIELD_MAX][FIELD_MAX_BYTES];
 } SourceJournal;
@@ -198,7 +197,6 @@ static void remember(SourceJournal *j) {
 
         if (sd_journal_get_cursor(j->journal, &cursor) < 0) {
                 /* what will be read again has been seen by the streams' state already */
-                j->behind = true;
                 source_note(&j->base, SOURCE_NOTE_GAP, NULL);
                 return;
         }
@@ -232,10 +230,6 @@ static int on_work(sd_event_source *source, void *userdata) {
         source_note(&j->base, SOURCE_NOTE_WELL, "the journal can be read again");
         if (n == ENTRIES_AT_ONCE)
                 set_work(j);
-        else if (j->behind) {
-                j->behind = false;
-                source_note(&j->base, SOURCE_NOTE_CAUGHT_UP, NULL);
-        }
         return 0;
 }
 
@@ -251,7 +245,6 @@ static int seek(SourceJournal *j) {
         if (j->cursor && sd_journal_seek_cursor(j->journal, j->cursor) >= 0 &&
                 sd_journal_next(j->journal) > 0 && sd_journal_test_cursor(j->journal, j->cursor) > 0)
                 return 0;
-        j->behind = true;
         source_note(&j->base, SOURCE_NOTE_GAP, NULL);
         return seek_realtime(j, j->cursor ? j->realtime : 0);
 }

@@ -13,10 +13,9 @@ typedef struct Source Source;
 
 /* What a source reports beside records. */
 typedef enum SourceNote {
-        SOURCE_NOTE_GAP,       /* messages may be missing before the next one */
-        SOURCE_NOTE_CAUGHT_UP, /* everything there was has been delivered */
-        SOURCE_NOTE_TROUBLE,   /* something that an administrator should know; the source goes on */
-        SOURCE_NOTE_WELL,      /* what the last trouble was about has mended itself */
+        SOURCE_NOTE_GAP,     /* messages may be missing before the next one */
+        SOURCE_NOTE_TROUBLE, /* something that an administrator should know; the source goes on */
+        SOURCE_NOTE_WELL,    /* what the last trouble was about has mended itself */
 } SourceNote;
 
 /* Who hears of it. Both are called from the event loop only. */
