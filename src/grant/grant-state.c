@@ -6,6 +6,44 @@
 
 #include <errno.h>
 
+typedef struct LeaseEncoding {
+        const GrantTable *t;
+        ByteWriter *w;
+} LeaseEncoding;
+
+static void encode_lease(void *userdata, uint32_t user, uint32_t last) {
+        LeaseEncoding *e = userdata;
+
+        byte_writer_text(e->w, user_table_name(e->t->users, user));
+        byte_writer_u32(e->w, last);
+}
+
+/* All who have logged in there count for MaxUsersPerAddress= and MaxAddressesPerUser= after a restart, too.
+ */
+static void encode_leases(const GrantTable *t, const LeaseList *leases, ByteWriter *w) {
+        byte_writer_u32(w, leases->n);
+        user_table_each_lease(t->users, leases, encode_lease, &(LeaseEncoding){t, w});
+}
+
+static bool decode_leases(GrantTable *t, const Grant *saved, ByteReader *r) {
+        uint32_t n = byte_reader_u32(r), grant = grant_store_find(t, &saved->network);
+
+        for (uint32_t i = 0; i < n && !r->failed; i++) {
+                Span name = byte_reader_text(r);
+                uint32_t last = byte_reader_u32(r), user;
+
+                if (r->failed || grant == HASH_INDEX_NONE || policy_is_shared_user(t->policy, name))
+                        continue;
+                user = user_table_intern(t->users, name);
+                if (user == USER_NONE)
+                        continue;
+                (void) user_table_lease(t->users, user, grant, &t->grants[grant].leases,
+                        MIN(last, t->grants[grant].last), 0, UINT32_MAX);
+                user_table_unref(t->users, user);
+        }
+        return !r->failed;
+}
+
 void grant_table_encode(const GrantTable *t, ByteWriter *w) {
         byte_writer_u32(w, (uint32_t) t->names.n);
         for (size_t i = 0; i < t->names.n; i++)
@@ -27,6 +65,7 @@ void grant_table_encode(const GrantTable *t, ByteWriter *w) {
                 byte_writer_u32(w, g->last);
                 byte_writer_text(w, user_table_name(t->users, g->user));
                 session_table_encode_list(t->sessions, &g->sessions, w);
+                encode_leases(t, &g->leases, w);
         }
 }
 
@@ -142,8 +181,9 @@ bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
                 g.service = numbers[service];
                 g.pattern = numbers[pattern];
                 g.source = numbers[source];
-                if (!restore(t, &g, user, grant_table_judge_again(t, &g, user, true), now / USEC_PER_SEC) ||
-                        !decode_sessions(t, &g, &r, numbers, n_names, now / USEC_PER_SEC))
+                if (!restore(t, &g, user, grant_table_judge_again(t, &g, user), now / USEC_PER_SEC) ||
+                        !decode_sessions(t, &g, &r, numbers, n_names, now / USEC_PER_SEC) ||
+                        !decode_leases(t, &g, &r))
                         return false;
         }
         return byte_reader_complete(&r);
@@ -161,7 +201,7 @@ void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now) {
         char name[RELAY_USER_MAX_BYTES];
         int size = relay_user_decode(entry->user, name);
         Span user = size > 0 ? span_make(name, (size_t) size) : SPAN_NONE;
-        const char *refused;
+        bool by_user = t->policy->users.n > 0 || t->policy->deny_users.n > 0;
         uint32_t i;
 
         if (entry->verdict != RELAY_ALLOW || entry->until == 0)
@@ -169,10 +209,12 @@ void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now) {
         g.pattern = grant_store_name(t, entry->how);
         g.manual = span_equal_string(entry->how, "manual");
         g.last = g.until > t->policy->ttl ? g.until - t->policy->ttl : 0;
-        refused = grant_table_judge_again(t, &g, user, user.size > 0);
         i = grant_store_find(t, &g.network);
         if (i == HASH_INDEX_NONE) {
-                (void) restore(t, &g, user, refused, now);
+                /* one without a name can't be judged by it; the log since the state was saved is read again
+                 */
+                if (user.size > 0 || g.manual || !by_user)
+                        (void) restore(t, &g, user, grant_table_judge_again(t, &g, user), now);
                 return;
         }
         /* the state knew it, but not its latest login */

@@ -74,8 +74,7 @@ void grant_table_set_user(GrantTable *t, Grant *g, Span name);
 int grant_table_note_wide(GrantTable *t, uint32_t i);
 /* Tells the listener that the grant has ended, and removes it. */
 void grant_table_end(GrantTable *t, uint32_t i, GrantEventType type, const char *reason);
-/* Why a grant may no longer be, or NULL. Without its user (`user_known` is false) it can't be judged by
- * Users= again, but it was when it was made. */
-const char *grant_table_judge_again(const GrantTable *t, const Grant *g, Span user, bool user_known);
+/* Why a grant may no longer be, or NULL. */
+const char *grant_table_judge_again(const GrantTable *t, const Grant *g, Span user);
 /* True if something wider than the network is allowed. */
 bool grant_table_is_inside_wider(const GrantTable *t, const IpNetwork *network);

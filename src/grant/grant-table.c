@@ -391,17 +391,14 @@ uint64_t grant_table_next_due(const GrantTable *t) {
         return t->used > 0 ? grant_store_due(t, t->heap[0]) : UINT64_MAX;
 }
 
-/* Without its user (`user_known` is false) a grant can't be judged by Users= again, but it was when it was
- * made. */
-const char *grant_table_judge_again(const GrantTable *t, const Grant *g, Span user, bool user_known) {
+const char *grant_table_judge_again(const GrantTable *t, const Grant *g, Span user) {
         if (g->manual)
                 return policy_refuses_manual(t->policy, &g->network);
         /* whatever is never granted inside it is published only as far as its length is the policy's */
         if (g->network.length < policy_network_of(t->policy, &g->network.addr).length)
                 return "its network is wider than what is granted now (IPv6Prefix=, or a network of this "
                        "host)";
-        return user_known ? policy_refuses(t->policy, &g->network.addr, user)
-                          : policy_refuses_address(t->policy, &g->network.addr);
+        return policy_refuses(t->policy, &g->network.addr, user);
 }
 
 void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
@@ -412,7 +409,7 @@ void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
 
                 if (g->network.length == FREE_LENGTH)
                         continue;
-                reason = grant_table_judge_again(t, g, user_table_name(t->users, g->user), true);
+                reason = grant_table_judge_again(t, g, user_table_name(t->users, g->user));
                 if (reason) {
                         grant_table_end(t, i, GRANT_EVENT_REVOKED, reason);
                         continue;

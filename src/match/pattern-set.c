@@ -364,6 +364,7 @@ static bool is_torn(Judging *j, const Pattern *p) {
         char buf[KEY_MAX_BYTES];
         Span source = span_from_string(record->source), key;
         size_t raw_size = record->raw_size;
+        bool odd = false;
 
         if (record->proven) {
                 const Provenance *from = fetch(j);
@@ -375,10 +376,15 @@ static bool is_torn(Judging *j, const Pattern *p) {
                         (Span[]){source, span_from_string(p->name), from->machine, from->unit, from->logger},
                         5);
                 raw_size = MAX(raw_size, from->raw_size);
+                /* courierlogger takes "ERR: " off any message and logs that at another priority, also off
+                 * the rest of a torn one; and what is not stored at one priority may be at another */
+                odd = from->odd_priority;
         } else
                 key = make_key(buf,
                         (Span[]){source, span_from_string(p->name), record->host, record->identifier}, 4);
-        return key.size == 0 || stream_state_is_torn(j->streams, record->source, key, raw_size, p->tears_at);
+        if (key.size == 0)
+                return true;
+        return stream_state_is_torn(j->streams, record->source, key, raw_size, p->tears_at) || odd;
 }
 
 static bool is_control_byte(char c) {

@@ -10,13 +10,14 @@
 /* What the kernel and journald say about the sender of a journal entry; text is empty where a field is
  * missing. */
 typedef struct Provenance {
-        Span unit;       /* _SYSTEMD_UNIT */
-        Span uid;        /* _UID, decimal */
-        Span machine;    /* _MACHINE_ID, empty: this machine */
-        Span pid;        /* SYSLOG_PID, else _PID */
-        Span logger;     /* _PID: the process that wrote to the log */
-        bool torn;       /* journald itself tore this message, or the one before it of the same stream */
-        size_t raw_size; /* bytes of the message as sent, trailing blanks included */
+        Span unit;         /* _SYSTEMD_UNIT */
+        Span uid;          /* _UID, decimal */
+        Span machine;      /* _MACHINE_ID, empty: this machine */
+        Span pid;          /* SYSLOG_PID, else _PID */
+        Span logger;       /* _PID: the process that wrote to the log */
+        bool torn;         /* journald itself tore this message, or the one before it of the same stream */
+        bool odd_priority; /* PRIORITY is there and is not 6, info, at which servers log logins */
+        size_t raw_size;   /* bytes of the message as sent, trailing blanks included */
 } Provenance;
 
 typedef struct Record Record;

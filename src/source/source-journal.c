@@ -11,6 +11,7 @@
 
 #include <systemd/sd-id128.h>
 #include <systemd/sd-journal.h>
+#include <systemd/sd-messages.h>
 
 #define ENTRIES_AT_ONCE 4096
 #define MESSAGE_MAX_BYTES ((size_t) 8 * 1024)
@@ -18,7 +19,16 @@
 /* Logins are frequent while the next one comes within this; then polling is worth its wake-ups. */
 #define FREQUENT_USEC (10 * USEC_PER_SEC)
 
-enum { FIELD_UNIT, FIELD_UID, FIELD_MACHINE, FIELD_SYSLOG_PID, FIELD_PID, FIELD_STREAM, _FIELD_MAX };
+enum {
+        FIELD_UNIT,
+        FIELD_UID,
+        FIELD_MACHINE,
+        FIELD_SYSLOG_PID,
+        FIELD_PID,
+        FIELD_STREAM,
+        FIELD_PRIORITY,
+        _FIELD_MAX
+};
 
 static const char *const field_names[_FIELD_MAX] = {
         [FIELD_UNIT] = "_SYSTEMD_UNIT",
@@ -27,7 +37,11 @@ static const char *const field_names[_FIELD_MAX] = {
         [FIELD_SYSLOG_PID] = "SYSLOG_PID",
         [FIELD_PID] = "_PID",
         [FIELD_STREAM] = "_STREAM_ID",
+        [FIELD_PRIORITY] = "PRIORITY",
 };
+
+/* Who says that messages were dropped. */
+#define JOURNALD "systemd-journald"
 
 typedef struct SourceJournal {
         Source base;
@@ -153,6 +167,7 @@ static int record_provenance(const Record *record, Provenance *ret) {
                 .pid = f[FIELD_SYSLOG_PID].size > 0 ? f[FIELD_SYSLOG_PID] : f[FIELD_PID],
                 .logger = f[FIELD_PID],
                 .torn = is_torn(j, f[FIELD_STREAM]),
+                .odd_priority = f[FIELD_PRIORITY].size > 0 && !span_equal_string(f[FIELD_PRIORITY], "6"),
                 .raw_size = raw_size(j, record),
         };
         /* another machine's word is worth as much as that machine */
@@ -172,6 +187,16 @@ static usec_t record_time(const Record *record) {
 
 static const RecordOps record_ops = {.provenance = record_provenance, .time = record_time};
 
+/* journald's own word (nobody else can have this transport) that it has dropped messages of some service. */
+static bool is_dropped_note(SourceJournal *j) {
+        Span value;
+
+        if (get_field(j, "_TRANSPORT", &value) < 0 || !span_equal_string(value, "driver"))
+                return false;
+        return get_field(j, "MESSAGE_ID", &value) >= 0 &&
+               span_equal_string(value, SD_MESSAGE_JOURNAL_DROPPED_STR);
+}
+
 static void deliver_entry(SourceJournal *j, usec_t now) {
         Record record = {
                 .ops = &record_ops, .userdata = j, .source = j->base.name, .read_time = now, .proven = true};
@@ -186,6 +211,11 @@ static void deliver_entry(SourceJournal *j, usec_t now) {
         memcpy(j->message, message.data, record.message.size);
         if (get_field(j, "SYSLOG_IDENTIFIER", &identifier) < 0 || identifier.size > FIELD_MAX_BYTES)
                 return;
+        if (span_equal_string(identifier, JOURNALD)) {
+                if (is_dropped_note(j))
+                        source_note(&j->base, SOURCE_NOTE_GAP, NULL);
+                return;
+        }
         memcpy(j->identifier, identifier.data, identifier.size);
         record.identifier = span_make(j->identifier, identifier.size);
         source_deliver(&j->base, &record);
@@ -296,6 +326,10 @@ static void source_journal_on_login(Source *s) {
 }
 
 static int add_identifiers(SourceJournal *j) {
+        int added = sd_journal_add_match(j->journal, "SYSLOG_IDENTIFIER=" JOURNALD, 0);
+
+        if (added < 0)
+                return added;
         for (char **i = j->identifiers; *i; i++) {
                 char match[FIELD_MAX_BYTES + 32];
                 int r;
