@@ -782,6 +782,41 @@ static void test_restore(void **state) {
         assert_false(has(f, "192.0.2.9", NULL));
 }
 
+/* DenyUsers= was set while the daemon was down: the published record has no name and must not come back. */
+static void test_restore_denied(void **state) {
+        Fixture *f = *state;
+        RelayEntry entry = {.network = net("192.0.2.7"),
+                .verdict = RELAY_ALLOW,
+                .until = T0 + 500,
+                .how = SPAN_LITERAL("dovecot")};
+
+        assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("eve")));
+        grant_table_restore(f->table, &entry, T0);
+        assert_false(has(f, "192.0.2.7", NULL));
+        entry.user = SPAN_LITERAL("eve");
+        grant_table_restore(f->table, &entry, T0);
+        assert_false(has(f, "192.0.2.7", NULL));
+        entry.user = SPAN_LITERAL("alice");
+        grant_table_restore(f->table, &entry, T0);
+        assert_true(has(f, "192.0.2.7", NULL));
+}
+
+/* A restart must not let a stolen account, or a proxy, begin to count anew. */
+static void test_leases_saved(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter w = BYTE_WRITER_INIT;
+        Fixture *f = *state;
+
+        f->policy.max_users_per_address = 3;
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.7", "b", T0, T0), GRANT_EXTENDED);
+        grant_table_encode(f->table, &w);
+        renew(f);
+        assert_true(grant_table_decode(f->table, span_make(w.data, w.size), AT(T0 + 1)));
+        assert_int_equal(login_at(f, "192.0.2.7", "a", T0 + 1, T0 + 1), GRANT_EXTENDED);
+        assert_int_equal(login_at(f, "192.0.2.7", "c", T0 + 1, T0 + 1), GRANT_REFUSED);
+        assert_false(has(f, "192.0.2.7", NULL));
+}
+
 /* ---- another policy ---- */
 
 static void test_set_policy(void **state) {
@@ -950,6 +985,8 @@ int main(void) {
                 with_table(test_state_from_the_future),
                 with_table(test_damaged_state),
                 with_table(test_restore),
+                with_table(test_restore_denied),
+                with_table(test_leases_saved),
                 with_table(test_set_policy),
                 with_table(test_model),
                 with_table(test_due_order),

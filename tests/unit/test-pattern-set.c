@@ -315,6 +315,18 @@ static void test_torn_in_the_journal(void **state) {
         assert_int_equal(match(f), MATCH_LOGIN);
 }
 
+/* courierlogger takes "ERR: " off the rest of a torn message and logs it at that priority. */
+static void test_odd_priority(void **state) {
+        static const char rest[] = "LOGIN, user=a, ip=[6.6.6.6]";
+        Fixture *f = *state;
+
+        (void) test_journal_record(&f->record, "pop3d", "courier.service", "0", "1", span_from_string(rest));
+        f->record.provenance.odd_priority = true;
+        assert_int_equal(match(f), MATCH_TORN);
+        (void) test_journal_record(&f->record, "pop3d", "courier.service", "0", "1", span_from_string(rest));
+        assert_int_equal(match(f), MATCH_LOGIN);
+}
+
 /* The rest of a torn message of one server, made to look like the login of another that shares its
  * identifier. */
 static void test_torn_for_all(void **state) {
@@ -493,6 +505,7 @@ int main(void) {
                 with_set(test_journal_only),
                 with_set(test_torn),
                 with_set(test_torn_in_the_journal),
+                with_set(test_odd_priority),
                 with_set(test_torn_for_all),
                 with_set(test_joins),
                 with_set(test_long_keys),

@@ -63,6 +63,21 @@ static void test_networks(void **state) {
         check_network(p, "2001:db8:1:1::7", "2001:db8:1::/48");
 }
 
+/* Behind a translator a prefix is everybody: single hosts, and the IPv4 rules for the address inside. */
+static void test_translated(void **state) {
+        Policy *p = *state;
+
+        check_network(p, "64:ff9b::203.0.113.5", "64:ff9b::cb00:7105");
+        check_network(p, "64:ff9b:1::203.0.113.5", "64:ff9b:1::cb00:7105");
+        check_network(p, "2001:0:4136:e378::1", "2001:0:4136:e378::1");
+        check_network(p, "::7f00:2", "::127.0.0.2");
+        assert_false(refused(p, "64:ff9b::203.0.113.5", "alice"));
+        assert_true(refused(p, "64:ff9b::127.0.0.1", "alice"));
+        assert_true(refused(p, "64:ff9b::10.0.0.1", "alice"));
+        put(&p->host, "203.0.113.1");
+        assert_true(refused(p, "64:ff9b::203.0.113.1", "alice"));
+}
+
 /* A never beats a grant of any length; an Always= beats a never only if it is strictly longer. */
 static void test_never_and_always(void **state) {
         Policy *p = *state;
@@ -212,6 +227,7 @@ static void test_records(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 with_policy(test_networks),
+                with_policy(test_translated),
                 with_policy(test_never_and_always),
                 with_policy(test_widths),
                 with_policy(test_private),
