@@ -38,13 +38,8 @@ static bool attribute_address(const struct rtattr *a, int family, IpAddr *ret) {
 
 static bool is_loopback(const IpNetwork *n) {
         static const char *const loopback[] = {"127.0.0.0/8", "::1"};
-        IpNetwork wide;
 
-        for (size_t i = 0; i < ELEMENTSOF(loopback); i++)
-                if (ip_network_parse(span_from_string(loopback[i]), &wide) >= 0 &&
-                        ip_network_contains(&wide, n))
-                        return true;
-        return false;
+        return ip_network_is_in_any(loopback, ELEMENTSOF(loopback), n);
 }
 
 static int add_address(NetworkSet *addresses, NetworkSet *networks, const struct nlmsghdr *message) {

@@ -36,17 +36,6 @@ static const char *const private_networks[] = {
  * 4291), NAT64 and its local-use prefix (RFC 6052, RFC 8215), Teredo (RFC 4380). */
 static const char *const translated_networks[] = {"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32"};
 
-static bool is_in_list(const char *const *list, size_t n, const IpNetwork *inner) {
-        for (size_t i = 0; i < n; i++) {
-                IpNetwork wide;
-
-                if (ip_network_parse(span_from_string(list[i]), &wide) >= 0 &&
-                        ip_network_contains(&wide, inner))
-                        return true;
-        }
-        return false;
-}
-
 int policy_init(Policy *p) {
         _cleanup_(policy_done) Policy made = {
                 .ttl = 30 * 60,
@@ -88,7 +77,7 @@ IpNetwork policy_network_of(const Policy *p, const IpAddr *address) {
 
         /* in a network of our own, neighbours share the prefix without sharing a user */
         if (ip_network_is_v4(&host) || network_set_longest(&p->host_networks, &host) >= 0 ||
-                is_in_list(translated_networks, ELEMENTSOF(translated_networks), &host))
+                ip_network_is_in_any(translated_networks, ELEMENTSOF(translated_networks), &host))
                 return host;
         return ip_network_of(address, p->ipv6_prefix);
 }
@@ -100,7 +89,7 @@ static bool is_never(const Policy *p, const IpNetwork *n) {
 }
 
 static bool is_private(const IpNetwork *n) {
-        return is_in_list(private_networks, ELEMENTSOF(private_networks), n);
+        return ip_network_is_in_any(private_networks, ELEMENTSOF(private_networks), n);
 }
 
 static bool private_is_allowed(const Policy *p, const IpNetwork *n) {

@@ -158,6 +158,17 @@ bool ip_network_contains(const IpNetwork *outer, const IpNetwork *inner) {
         return ip_addr_equal(&cut.addr, &outer->addr);
 }
 
+bool ip_network_is_in_any(const char *const *networks, size_t n, const IpNetwork *inner) {
+        for (size_t i = 0; i < n; i++) {
+                IpNetwork wide;
+
+                if (ip_network_parse(span_from_string(networks[i]), &wide) >= 0 &&
+                        ip_network_contains(&wide, inner))
+                        return true;
+        }
+        return false;
+}
+
 bool ip_network_equal(const IpNetwork *a, const IpNetwork *b) {
         return a->length == b->length && ip_addr_equal(&a->addr, &b->addr);
 }

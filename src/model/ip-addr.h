@@ -46,4 +46,8 @@ unsigned ip_network_length(const IpNetwork *n);
 
 /* True if `inner` lies in `outer` or is the same, and both are of one family. */
 bool ip_network_contains(const IpNetwork *outer, const IpNetwork *inner);
+
+/* True if `inner` lies in one of the `n` networks, which are written as ip_network_parse() reads them. */
+bool ip_network_is_in_any(const char *const *networks, size_t n, const IpNetwork *inner);
+
 bool ip_network_equal(const IpNetwork *a, const IpNetwork *b);
