@@ -9,8 +9,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-id128.h>
 #include <unistd.h>
@@ -430,39 +428,4 @@ ControlServer *control_server_free(ControlServer *s) {
         sd_event_unref(s->event);
         free(s);
         return NULL;
-}
-
-/* Removes a socket that its daemon has left behind. Returns -EADDRINUSE when somebody listens. */
-static int remove_stale(const struct sockaddr_un *address) {
-        _cleanup_close_ int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        struct stat st;
-
-        if (probe < 0)
-                return -errno;
-        if (connect(probe, (const struct sockaddr *) address, sizeof(*address)) >= 0 || errno == EAGAIN)
-                return -EADDRINUSE;
-        if (errno == ECONNREFUSED && lstat(address->sun_path, &st) >= 0 && S_ISSOCK(st.st_mode))
-                (void) unlink(address->sun_path);
-        return 0;
-}
-
-int control_socket_open(const char *path) {
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        _cleanup_close_ int fd = -1;
-        int r;
-
-        if (strlen(path) >= sizeof(address.sun_path))
-                return -ENAMETOOLONG;
-        (void) strcpy(address.sun_path, path);
-        r = remove_stale(&address);
-        if (r < 0)
-                return r;
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        /* nobody can connect between bind() and listen(), so the mode comes in time */
-        if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || chmod(path, 0660) < 0 ||
-                listen(fd, SOMAXCONN) < 0)
-                return -errno;
-        r = fd;
-        fd = -1;
-        return r;
 }

@@ -80,7 +80,7 @@ typedef struct ControlServer ControlServer;
 int control_server_new(
         sd_event *event, const ControlHandlers *handlers, void *userdata, ControlServer **ret);
 
-/* Serves a listening AF_UNIX stream socket, which systemd passed in or control_socket_open() made; may be
+/* Serves a listening AF_UNIX stream socket, which systemd passed in or unix_socket_open() made; may be
  * called for several. Takes the descriptor, also on failure. Returns 0 or -errno. */
 int control_server_listen(ControlServer *s, int fd);
 
@@ -92,8 +92,3 @@ size_t control_server_connections(const ControlServer *s);
 ControlServer *control_server_free(ControlServer *s);
 
 DEFINE_CLEANUP(ControlServer *, control_server_free)
-
-/* Makes the socket for a daemon that was started by hand: binds to `path` with mode 0660 and listens, in
- * place of one that nobody listens at any more. Returns the descriptor; -EADDRINUSE when somebody does; or
- * -errno. */
-int control_socket_open(const char *path);

@@ -4,9 +4,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <sys/socket.h>
-
-#include <systemd/sd-daemon.h>
 
 #include "basic/log.h"
 #include "daemon/manager.h"
@@ -74,22 +71,10 @@ static const char *directory_from(const char *variable, const char *usual) {
         return value && value[0] == '/' && !strchr(value, ':') ? value : usual;
 }
 
-/* Puts each descriptor that systemd passed where it belongs, by what it is. */
-static void take_descriptors(ManagerOptions *options) {
-        int n = sd_listen_fds(true);
-
-        for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n; fd++)
-                if (options->netlink_fd < 0 && sd_is_socket(fd, AF_NETLINK, SOCK_RAW, -1) > 0)
-                        options->netlink_fd = fd;
-                else if (options->control_fd < 0 && sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) > 0)
-                        options->control_fd = fd;
-                else
-                        log_warning("descriptor %d from systemd is of no kind that is known here", fd);
-}
-
 int main(int argc, char *argv[]) {
         _cleanup_(manager_freep) Manager *m = NULL;
-        ManagerOptions options = {.control_fd = -1, .netlink_fd = -1};
+        _cleanup_(descriptors_done) Descriptors descriptors = {0};
+        ManagerOptions options = {.descriptors = &descriptors};
         int r = parse_argv(argc, argv);
 
         if (r <= 0)
@@ -100,7 +85,8 @@ int main(int argc, char *argv[]) {
         options.runtime_directory = directory_from("RUNTIME_DIRECTORY", "/run/authrelay");
         options.state_directory = directory_from("STATE_DIRECTORY", "/var/lib/authrelay");
         options.journal = getenv("JOURNAL_STREAM") != NULL;
-        take_descriptors(&options);
+        if (descriptors_receive(&descriptors) < 0)
+                return 1;
         if (manager_new(&options, &m) < 0)
                 return 1;
         return manager_run(m) < 0 ? 1 : 0;

@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <systemd/sd-daemon.h>
 
 #include "basic/log.h"
+#include "basic/unix-socket.h"
 #include "cdb/relay-lookup.h"
 
 #define SAVE_USEC USEC_PER_MINUTE
@@ -339,9 +341,8 @@ static int make_paths(Manager *m) {
 }
 
 static void open_host_addresses(Manager *m) {
-        int fd = m->options.netlink_fd, r;
+        int fd = descriptors_take(m->options.descriptors, DESCRIPTOR_NETLINK), r;
 
-        m->options.netlink_fd = -1;
         r = host_addresses_new(m->event, fd, on_host_changed, m, &m->host);
         if (r >= 0)
                 r = host_addresses_copy(m->host, &m->config.policy.host, &m->config.policy.host_networks);
@@ -351,16 +352,15 @@ static void open_host_addresses(Manager *m) {
 
 static int open_control(Manager *m) {
         _cleanup_free_ char *path = NULL;
-        int fd = m->options.control_fd, r;
+        int fd = descriptors_take(m->options.descriptors, DESCRIPTOR_CONTROL), r;
 
-        m->options.control_fd = -1;
         r = control_server_new(m->event, &manager_control_handlers, m, &m->control);
         if (r >= 0 && fd < 0) {
                 if (asprintf(&path, "%s/control", m->options.runtime_directory) < 0) {
                         path = NULL;
                         return -ENOMEM;
                 }
-                fd = r = control_socket_open(path);
+                fd = r = unix_socket_open(path, SOCK_STREAM, 0660);
         }
         if (r >= 0)
                 r = control_server_listen(m->control, fd);

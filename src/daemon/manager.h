@@ -8,6 +8,7 @@
 
 #include "control/control-server.h"
 #include "daemon/config.h"
+#include "daemon/descriptors.h"
 #include "daemon/host-addresses.h"
 #include "grant/grant-table.h"
 #include "match/pattern-set.h"
@@ -20,8 +21,8 @@ typedef struct ManagerOptions {
         bool config_optional;
         const char *patterns_directory; /* NULL: what the configuration says */
         const char *runtime_directory, *state_directory;
-        int control_fd, netlink_fd; /* from systemd; -1: to be made here. Taken. */
-        bool journal;               /* standard error is the journal */
+        Descriptors *descriptors; /* from systemd; borrowed, each is taken by whoever uses it */
+        bool journal;             /* standard error is the journal */
 } ManagerOptions;
 
 /* A source and the patterns that its lines go to. */

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "basic/unix-socket.h"
 #include "control/control-client.h"
 #include "control/control-server.h"
 
@@ -91,7 +92,7 @@ static _noreturn_ void serve(rlim_t descriptors) {
         struct rlimit limit = {descriptors, descriptors};
         ControlServer *s;
         sd_event *event;
-        int fd = control_socket_open("control");
+        int fd = unix_socket_open("control", SOCK_STREAM, 0660);
 
         /* quiet about itself; ends with its parent's test */
         (void) alarm(60);
@@ -317,28 +318,6 @@ static void test_no_descriptors(void **state _unused_) {
         assert_true(stop(pid) < 200 * USEC_PER_MSEC);
 }
 
-static void test_socket(void **state _unused_) {
-        struct stat st;
-        int fd, again;
-
-        fd = control_socket_open("control");
-        assert_true(fd >= 0);
-        assert_int_equal(stat("control", &st), 0);
-        assert_int_equal(st.st_mode & 0777, 0660);
-        assert_int_equal(control_socket_open("control"), -EADDRINUSE);
-        close(fd);
-        /* left behind */
-        again = control_socket_open("control");
-        assert_true(again >= 0);
-        close(again);
-        assert_int_equal(unlink("control"), 0);
-        /* nothing but a socket is removed */
-        put_text("control", "precious");
-        assert_int_equal(control_socket_open("control"), -EADDRINUSE);
-        assert_int_equal(access("control", F_OK), 0);
-        assert_int_equal(control_socket_open("no/such/directory"), -ENOENT);
-}
-
 static void test_nobody_there(void **state _unused_) {
         char reason[CONTROL_CLIENT_ERROR_BYTES];
         ControlClient *c;
@@ -355,7 +334,6 @@ int main(void) {
                 in_directory(test_nonsense),
                 in_directory(test_limit_for_each_uid),
                 in_directory(test_no_descriptors),
-                in_directory(test_socket),
                 in_directory(test_nobody_there),
         };
 
