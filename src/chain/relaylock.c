@@ -9,23 +9,15 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/auxv.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <netinet/in.h>
-
-#include "basic/log.h"
 #include "basic/time-util.h"
 #include "cdb/relay-lookup.h"
+#include "chain/chain.h"
 
 #define DEFAULT_FILE "/run/authrelay/relay.cdb"
-#define EXIT_WRONG_USE 100
-#define EXIT_TROUBLE 111
 
 /* Nobody needs more, and it is decided before anything is done. */
 #define SETTINGS_MAX 16
@@ -36,34 +28,8 @@ static bool arg_verbose = false;
 static char *arg_settings[SETTINGS_MAX]; /* NAME[=VALUE], in the order of the command line */
 static unsigned arg_n_settings = 0;
 
-/* Under inetd, or as a systemd service whose stderr was left as it is, stderr is the connection: what is
- * written there the client takes for SMTP. A full pipe must not hold up the mail either, nor a closed one
- * end it. */
-static bool is_stderr_fit(void) {
-        struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-        struct stat err, in;
-
-        if (fstat(STDERR_FILENO, &err) < 0)
-                return false;
-        if (S_ISSOCK(err.st_mode) && fstat(STDIN_FILENO, &in) == 0 && in.st_dev == err.st_dev &&
-                in.st_ino == err.st_ino)
-                return false;
-        return poll(&p, 1, 0) == 1 && p.revents == POLLOUT;
-}
-
-/* A pipe may be closed between the look at it and the writing. */
-#define say(...)                                                                                            \
-        do {                                                                                                \
-                if (is_stderr_fit()) {                                                                      \
-                        struct sigaction _ignore = {.sa_handler = SIG_IGN}, _inherited;                     \
-                        (void) sigaction(SIGPIPE, &_ignore, &_inherited);                                   \
-                        log_line(__VA_ARGS__);                                                              \
-                        (void) sigaction(SIGPIPE, &_inherited, NULL);                                       \
-                }                                                                                           \
-        } while (0)
-
 static _noreturn_ void wrong_use(const char *what) {
-        say(LOG_ERR, "%s; usage: relaylock [-bv] [-e NAME[=VALUE]]... [-f FILE] PROGRAM [ARGUMENT]...",
+        chain_say(LOG_ERR, "%s; usage: relaylock [-bv] [-e NAME[=VALUE]]... [-f FILE] PROGRAM [ARGUMENT]...",
                 what);
         _exit(EXIT_WRONG_USE);
 }
@@ -124,51 +90,21 @@ static char **find_substitute(char **argv, char buf[static PATH_MAX]) {
         return argv;
 }
 
-static int peer_of_stdin(IpAddr *ret) {
-        static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
-        union {
-                struct sockaddr any;
-                struct sockaddr_in v4;
-                struct sockaddr_in6 v6;
-                struct sockaddr_storage room;
-        } peer = {0};
-        socklen_t n = sizeof(peer);
-
-        if (getpeername(STDIN_FILENO, &peer.any, &n) < 0)
-                return -errno;
-        if (peer.any.sa_family == AF_INET && n >= sizeof(peer.v4)) {
-                memcpy(ret->bytes, v4_prefix, sizeof(v4_prefix));
-                memcpy(ret->bytes + 12, &peer.v4.sin_addr, 4);
-        } else if (peer.any.sa_family == AF_INET6 && n >= sizeof(peer.v6))
-                memcpy(ret->bytes, &peer.v6.sin6_addr, 16);
-        else
-                return -EAFNOSUPPORT;
-        return 0;
-}
-
-/* The first that is set decides, even if it is not an address: to go on to the next would let whoever can
- * spoil one choose the other. Returns false, and has said why, when it is not known who the client is. */
+/* Returns false, and has said why, when it is not known who the client is. */
 static bool find_client(IpAddr *ret) {
-        static const char *const names[] = {"TCPREMOTEIP", "REMOTE_ADDR"};
         char text[LOG_TEXT_BYTES];
-        int r;
+        const char *variable;
+        int r = chain_find_client(ret, &variable);
 
-        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                const char *value = getenv(names[i]);
-
-                if (!value)
-                        continue;
-                if (ip_addr_parse(span_from_string(value), ret) >= 0)
-                        return true;
-                say(LOG_WARNING, "no relaying: %s is not an address: '%s'", names[i],
-                        log_text(text, span_from_string(value)));
-                return false;
-        }
-        r = peer_of_stdin(ret);
-        if (r < 0)
-                say(LOG_WARNING,
+        if (r == -EINVAL)
+                chain_say(LOG_WARNING, "no relaying: %s is not an address: '%s'", variable,
+                        log_text(text, span_from_string(getenv(variable))));
+        else if (r < 0 && r != -ENXIO)
+                chain_say(LOG_WARNING,
                         "no relaying: no TCPREMOTEIP, no REMOTE_ADDR, and no peer of descriptor 0: %s",
                         strerror(-r));
+        else if (r < 0 && arg_verbose)
+                chain_say(LOG_INFO, "no relaying: a proxy's own connection");
         return r >= 0;
 }
 
@@ -178,15 +114,15 @@ static void say_answer(const IpAddr *client, const RelayAnswer *answer) {
 
         (void) ip_addr_format(text, client);
         if (answer->result == RELAY_RESULT_DOUBT)
-                say(LOG_WARNING, "%s: no relaying: %s: %s%s%s", text,
+                chain_say(LOG_WARNING, "%s: no relaying: %s: %s%s%s", text,
                         log_text(file, span_from_string(arg_file)), answer->reason,
                         answer->error < 0 ? ": " : "", answer->error < 0 ? strerror(-answer->error) : "");
         else if (!arg_verbose)
                 return;
         else if (answer->result == RELAY_RESULT_ABSENT)
-                say(LOG_INFO, "%s: no relaying: absent", text);
+                chain_say(LOG_INFO, "%s: no relaying: absent", text);
         else
-                say(LOG_INFO, "%s: %s: %s by %s (%s) until %s", text,
+                chain_say(LOG_INFO, "%s: %s: %s by %s (%s) until %s", text,
                         answer->result == RELAY_RESULT_GRANTED ? "may relay" : "no relaying",
                         relay_result_to_string(answer->result), ip_network_format(network, &answer->network),
                         answer->how,
@@ -227,10 +163,8 @@ static int grant(const RelayAnswer *answer) {
 int main(int argc, char **argv) {
         static char substitute[PATH_MAX]; /* not on the stack, whose pages it would cost even if it is not
                                              needed */
-        char text[LOG_TEXT_BYTES];
         RelayAnswer answer;
         IpAddr client;
-        int r;
 
         if (argc < 1)
                 wrong_use("no argv[0]");
@@ -247,11 +181,8 @@ int main(int argc, char **argv) {
                 (void) relay_lookup(arg_file, &client, time_now() / USEC_PER_SEC, &answer);
                 say_answer(&client, &answer);
                 if (answer.result == RELAY_RESULT_GRANTED && grant(&answer) < 0)
-                        say(LOG_WARNING, "no relaying: out of memory");
+                        chain_say(LOG_WARNING, "no relaying: out of memory");
         }
 
-        (void) execvp(argv[0], argv);
-        r = errno;
-        say(LOG_ERR, "cannot run '%s': %s", log_text(text, span_from_string(argv[0])), strerror(r));
-        return EXIT_TROUBLE;
+        return chain_exec(argv);
 }

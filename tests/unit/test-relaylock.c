@@ -194,6 +194,16 @@ static void test_inherited(_unused_ void **state) {
         assert_null(strstr(seen, "mallory"));
 }
 
+/* The address is a proxy's, which may have been granted like any other. */
+static void test_no_client(_unused_ void **state) {
+        RUN(ENV("TCPREMOTEIP=192.0.2.7", "RELAYPEER=unknown"), ARGS("-b"));
+        assert_not_granted();
+        assert_string_equal(said, "");
+        RUN(ENV("RELAYPEER=", "REMOTE_ADDR=192.0.2.7"), ARGS("-v"));
+        assert_not_granted();
+        assert_said("no relaying: a proxy's own connection");
+}
+
 /* Whatever stands there, if it is set it decides. */
 static void test_hostile_addresses(_unused_ void **state) {
         static const char *const bad[] = {"", ".", "..", "../x", "/", "999999.1..2", "192.0.2.7 ", " 192.0.2.7", "192.0.2.7\n",
@@ -492,6 +502,7 @@ int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 relaylock_test(test_granting),
                 relaylock_test(test_inherited),
+                relaylock_test(test_no_client),
                 relaylock_test(test_hostile_addresses),
                 relaylock_test(test_options),
                 relaylock_test(test_wrong_use),
