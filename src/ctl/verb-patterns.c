@@ -128,6 +128,8 @@ static int test(Work *w, const Pattern *p) {
                 const Pattern *by;
                 Login login;
 
+                for (size_t k = 0; k < e->before.n; k++)
+                        line_judge(judge, span_from_string(e->before.items[k]), false, now, &login, &by);
                 line_judge(judge, span_from_string(e->line), false, now, &login, &by);
                 if (is_as_wanted(p, e, &login, reason))
                         continue;

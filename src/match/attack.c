@@ -80,7 +80,9 @@ static Span example_line(const Attack *a) {
 
 /* ---- judging ---- */
 
+/* What has been logged when the example's last line is. */
 static void replay(Attack *a) {
+        const StringList *before = &a->example->before;
         const Pattern *p;
         Login login;
 
@@ -88,6 +90,8 @@ static void replay(Attack *a) {
         for (const Example *e = a->pattern->examples; e < a->example; e++)
                 if (e->verdict == MATCH_CONNECT)
                         line_judge(a->judge, span_from_string(e->line), false, NOW, &login, &p);
+        for (size_t i = 0; i < before->n; i++)
+                line_judge(a->judge, span_from_string(before->items[i]), false, NOW, &login, &p);
 }
 
 static void judge(Attack *a, Span line) {
@@ -324,8 +328,9 @@ static size_t genuine_at(const Attack *a, Span s) {
         return 0;
 }
 
-/* The message with the attacker's address wherever it has the genuine one; [begin, end) is the field. */
-static void build_evil(Attack *a, Span line, size_t begin, size_t end) {
+/* The message with the attacker's address wherever it has the genuine one; [begin, end) is the field.
+ * Returns false if it has none. */
+static bool forge(Attack *a, Span line, size_t begin, size_t end) {
         a->evil.size = 0;
         a->evil_field[0] = a->evil_field[1] = 0;
         for (size_t i = a->message; i < line.size;) {
@@ -344,12 +349,21 @@ static void build_evil(Attack *a, Span line, size_t begin, size_t end) {
                 } else
                         text_add(&a->evil, span_make(line.data + i++, 1));
         }
-        if (span_contains(text_span(&a->evil), SPAN_LITERAL(EVIL)))
+        return span_contains(text_span(&a->evil), SPAN_LITERAL(EVIL));
+}
+
+static void build_evil(Attack *a, size_t begin, size_t end) {
+        const StringList *before = &a->example->before;
+
+        if (forge(a, example_line(a), begin, end))
                 return;
         /* this half of the login does not tell the address: forge the other one */
-        for (const Example *e = a->pattern->examples; e < a->example; e++)
-                if (e->verdict == MATCH_CONNECT && !span_equal(line, span_from_string(e->line)))
-                        build_evil(a, span_from_string(e->line), 0, 0);
+        for (size_t i = before->n; i > 0; i--)
+                if (forge(a, span_from_string(before->items[i - 1]), 0, 0))
+                        return;
+        for (const Example *e = a->example; e > a->pattern->examples; e--)
+                if (e[-1].verdict == MATCH_CONNECT && forge(a, span_from_string(e[-1].line), 0, 0))
+                        return;
 }
 
 static bool overlaps(const Field *fields, size_t n, size_t begin, size_t end) {
@@ -481,7 +495,7 @@ static void attack_example(Attack *a, const Example *e) {
                 login.user = SPAN_NONE;
         n = find_fields(a, login.user, fields);
         for (size_t i = 0; i < n; i++) {
-                build_evil(a, example_line(a), fields[i].begin, fields[i].end);
+                build_evil(a, fields[i].begin, fields[i].end);
                 if (fields[i].kind == FIELD_HOST)
                         attack_host(a, &fields[i]);
                 else if (fields[i].kind == FIELD_SENDER)
@@ -490,7 +504,7 @@ static void attack_example(Attack *a, const Example *e) {
                         attack_text(a, &fields[i]);
         }
         if (a->pattern->tears_at > 0 && e->verdict == MATCH_LOGIN && n > 0) {
-                build_evil(a, example_line(a), fields[0].begin, fields[0].end);
+                build_evil(a, fields[0].begin, fields[0].end);
                 attack_stream(a);
         }
 }

@@ -12,6 +12,8 @@
 
 #define RULES_MAX 64
 #define EXAMPLES_MAX 256
+/* Lines of one example: a login takes two, and a few strangers' may stand between them. */
+#define EXAMPLE_LINES_MAX 16
 
 static const char *const kind_sections[_RULE_KIND_MAX] = {
         [RULE_LOGIN] = "Login",
@@ -181,13 +183,30 @@ static int assign_rule(Reading *reading, Rule *rule, const IniPlace *place, cons
         return 0;
 }
 
+/* The last line is the one that is judged. */
+static int add_example_line(Example *e, const char *value) {
+        int r;
+
+        if (e->line) {
+                if (e->before.n + 1 == EXAMPLE_LINES_MAX)
+                        return -E2BIG;
+                r = string_list_add(&e->before, span_from_string(e->line));
+                if (r < 0)
+                        return r;
+        }
+        return set_string(&e->line, value);
+}
+
 static int assign_example(
         Example *e, const IniPlace *place, const char *key, const char *value, IniError *error) {
         int r = 0;
 
-        if (streq(key, "Line"))
-                r = set_string(&e->line, value);
-        else if (streq(key, "Address")) {
+        if (streq(key, "Line")) {
+                r = add_example_line(e, value);
+                if (r == -E2BIG)
+                        return ini_error_set(
+                                error, place, r, "more than %d lines in one [Example]", EXAMPLE_LINES_MAX);
+        } else if (streq(key, "Address")) {
                 r = set_string(&e->address, value);
                 if (e->verdict == MATCH_NONE)
                         e->verdict = MATCH_LOGIN;
@@ -366,6 +385,7 @@ Pattern *pattern_free(Pattern *p) {
         }
         free(p->rules);
         for (size_t i = 0; i < p->n_examples; i++) {
+                string_list_done(&p->examples[i].before);
                 free(p->examples[i].line);
                 free(p->examples[i].address);
                 free(p->examples[i].user);

@@ -28,7 +28,8 @@ typedef struct Rule {
 } Rule;
 
 typedef struct Example {
-        char *line;
+        StringList before;    /* lines that come first, in their order: a login may take two */
+        char *line;           /* the one that is judged */
         char *address;        /* NULL: none */
         char *user, *service; /* NULL: not looked at */
         MatchVerdict verdict;

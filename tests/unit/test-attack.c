@@ -108,11 +108,8 @@ static void test_torn(void **state _unused_) {
         assert_true(c.counts.tried > 2000);
 }
 
-static void test_two_lines(void **state _unused_) {
-        static const char examples[] =
-                "[Example]\nLine=Nov 21 01:02:03 mx server[1]: from 192.0.2.7\nVerdict=connect\n"
-                "[Example]\nLine=Nov 21 01:02:03 mx server[1]: in alice\nAddress=192.0.2.7\n" NEGATIVE;
-        char text[1024];
+static void check_two_lines(const char *examples) {
+        char text[2048];
 
         (void) snprintf(text, sizeof(text),
                 HEAD "[Connect]\nRegex=\\Afrom (?<ip>[0-9.]+)\\z\n[Login]\nRegex=\\Ain (?<user>[^ "
@@ -124,6 +121,21 @@ static void test_two_lines(void **state _unused_) {
                      "]{1,64})\\z\n%s",
                 examples);
         assert_true(attack(text).counts.wrong > 0);
+}
+
+static void test_two_lines(void **state _unused_) {
+        check_two_lines(
+                "[Example]\nLine=Nov 21 01:02:03 mx server[1]: from 192.0.2.7\nVerdict=connect\n"
+                "[Example]\nLine=Nov 21 01:02:03 mx server[1]: in alice\nAddress=192.0.2.7\n" NEGATIVE);
+        /* in one example, with a stranger's between them */
+        check_two_lines("[Example]\nLine=Nov 21 01:02:03 mx server[1]: from 192.0.2.7\n"
+                        "Line=Nov 21 01:02:03 mx server[2]: from 192.0.2.8\n"
+                        "Line=Nov 21 01:02:03 mx server[1]: in alice\nAddress=192.0.2.7\n" NEGATIVE);
+        /* examples before it that have nothing to do with it */
+        check_two_lines("[Example]\nLine=Nov 21 01:02:03 mx server[3]: from 192.0.2.3\nVerdict=connect\n"
+                        "[Example]\nLine=Nov 21 01:02:03 mx server[4]: from 192.0.2.4\nVerdict=connect\n"
+                        "[Example]\nLine=Nov 21 01:02:03 mx server[1]: from 192.0.2.7\n"
+                        "Line=Nov 21 01:02:03 mx server[1]: in alice\nAddress=192.0.2.7\n" NEGATIVE);
 }
 
 int main(void) {

@@ -6,6 +6,7 @@
 
 #define HEAD "[Pattern]\nIdentifier=d\nHint=in\n"
 #define RULE "[Login]\nRegex=\\Ain (?<ip>.+)\\z\n"
+#define LINES "Line=1\nLine=2\nLine=3\nLine=4\n"
 #define EXAMPLES "[Example]\nLine=x\nAddress=192.0.2.7\n[Example]\nLine=y\nVerdict=none\n"
 
 static char *const drop_ins[] = {(char *) "first", (char *) "second", NULL};
@@ -41,7 +42,8 @@ static void test_everything(_unused_ void **state) {
                      "[Logout]\nRegex=\\A(?<key>.+) is "
                      "out\\z\n[Restart]\nRegex=\\Aup\\z\n[Ignore]\nRegex=\\Ano\\z\n"
                      "[Example]\nLine=Nov  1 a = b ; c\nAddress=::1\nUser=u v\nService=s\n"
-                     "[Example]\nLine=n\nVerdict=logout\n[Example]\nLine=n\n[Example]\nLine=c\nVerdict="
+                     "[Example]\nLine=n\nVerdict=logout\n[Example]\nLine=n\n[Example]\nLine=a\nLine=b\nLine="
+                     "c\nVerdict="
                      "connect\nAddress=192.0.2.7\n");
 
         assert_string_equal(p->name, "p");
@@ -68,6 +70,11 @@ static void test_everything(_unused_ void **state) {
         assert_int_equal(p->examples[1].verdict, MATCH_LOGOUT);
         assert_int_equal(p->examples[2].verdict, MATCH_NONE);
         assert_int_equal(p->examples[3].verdict, MATCH_CONNECT);
+        assert_int_equal(p->examples[0].before.n, 0);
+        assert_int_equal(p->examples[3].before.n, 2);
+        assert_string_equal(p->examples[3].before.items[0], "a");
+        assert_string_equal(p->examples[3].before.items[1], "b");
+        assert_string_equal(p->examples[3].line, "c");
 }
 
 static void test_defaults(_unused_ void **state) {
@@ -112,6 +119,8 @@ static void test_errors(_unused_ void **state) {
                 {HEAD RULE "Regex=\\Aa\\z\n",
                         "p.pattern:6: a second Regex= in one [Login]: begin another section"},
                 {HEAD "[Example]\nVerdict=yes\n", "p.pattern:5: Verdict=yes: no such verdict"},
+                {HEAD "[Example]\n" LINES LINES LINES LINES "Line=17\n",
+                        "p.pattern:21: more than 16 lines in one [Example]"},
                 {HEAD "[Example]\nColour=red\n", "p.pattern:5: unknown key Colour= in [Example]"},
                 {HEAD "[Login]\n" EXAMPLES, "p.pattern:4: [Login] without Regex="},
                 {HEAD RULE "[Ignore]\nService=x\n" EXAMPLES, "p.pattern:6: [Ignore] without Regex="},
