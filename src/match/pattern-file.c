@@ -171,6 +171,10 @@ static int assign_rule(Reading *reading, Rule *rule, const IniPlace *place, cons
                 return set_string(&rule->service, value) < 0
                                ? ini_error_set(error, place, -ENOMEM, "out of memory")
                                : 0;
+        if (streq(key, "AnyUID"))
+                return parse_boolean(value, &rule->any_uid) < 0
+                               ? ini_error_set(error, place, -EINVAL, "AnyUID=%s: neither yes nor no", value)
+                               : 0;
         if (!streq(key, "Regex"))
                 return ini_error_set(
                         error, place, -EINVAL, "unknown key %s= in [%s]", key, kind_sections[rule->kind]);
@@ -294,6 +298,11 @@ static int check_rule(const Pattern *p, const Rule *rule, bool has_connect, IniE
                         return ini_error_set(error, &place, -EINVAL, "[%s] needs a group <ip>",
                                 kind_sections[rule->kind]);
         }
+        /* who may write it can't be told: it must not bring an address, nor choose whose address it gets */
+        if (rule->any_uid && (rule->kind != RULE_LOGIN || regex_has_group(rule->regex, REGEX_GROUP_IP) ||
+                                     regex_has_group(rule->regex, REGEX_GROUP_KEY)))
+                return ini_error_set(error, &place, -EINVAL,
+                        "AnyUID= is for a [Login] without the groups <ip> and <key>");
         if (rule->kind == RULE_LOGOUT && !regex_has_group(rule->regex, REGEX_GROUP_KEY))
                 return ini_error_set(error, &place, -EINVAL, "[Logout] needs a group <key>");
         return 0;

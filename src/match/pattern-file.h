@@ -24,6 +24,7 @@ typedef struct Rule {
         RuleKind kind;
         Regex *regex;
         char *service; /* NULL: what the regex says */
+        bool any_uid; /* the second message of a login, written by a process that has become the mail user */
         unsigned line; /* in the pattern's file, for messages */
 } Rule;
 

@@ -42,6 +42,16 @@ static bool is_trusted(Judging *j, const Pattern *p) {
         return from && pattern_has_unit(p, from->unit) && pattern_has_uid(p, from->uid);
 }
 
+/* The same for what a rule has taken. */
+static bool is_trusted_for(Judging *j, const Pattern *p, const Rule *rule) {
+        const Provenance *from;
+
+        if (!rule->any_uid || !j->record->proven)
+                return is_trusted(j, p);
+        from = fetch(j);
+        return from && pattern_has_unit(p, from->unit);
+}
+
 /* Puts "a NUL b NUL …" together as a key. Returns an empty span when it gets too long. */
 static Span make_key(char buf[static KEY_MAX_BYTES], const Span *parts, size_t n) {
         size_t used = 0;
@@ -127,10 +137,13 @@ static void refuse(Login *login, MatchVerdict verdict, const char *reason) {
 }
 
 /* The key under which the halves of a login find each other. */
-static Span join_key(Judging *j, const Pattern *p, Span key, char buf[static KEY_MAX_BYTES]) {
+static Span join_key(
+        Judging *j, const Pattern *p, const Rule *rule, Span key, char buf[static KEY_MAX_BYTES]) {
         const Record *record = j->record;
         const Provenance *from = record->proven ? fetch(j) : NULL;
-        Span id = key.size > 0 ? key : from ? from->pid : record->pid;
+        /* a process of a mail user says what it likes about itself; the kernel knows which one it is */
+        Span pid = !from ? record->pid : rule->any_uid ? from->logger : from->pid;
+        Span id = key.size > 0 ? key : pid;
 
         if (id.size == 0)
                 return SPAN_NONE;
@@ -140,7 +153,8 @@ static Span join_key(Judging *j, const Pattern *p, Span key, char buf[static KEY
                 4);
 }
 
-static void find_address(Judging *j, const Pattern *p, const RegexMatch *match, Login *login) {
+static void find_address(
+        Judging *j, const Pattern *p, const Rule *rule, const RegexMatch *match, Login *login) {
         char buf[KEY_MAX_BYTES];
         Span key;
 
@@ -150,7 +164,7 @@ static void find_address(Judging *j, const Pattern *p, const RegexMatch *match, 
                         refuse(login, MATCH_REFUSED, "what stands in the address's place is no address");
                 return;
         }
-        key = join_key(j, p, match->group[REGEX_GROUP_KEY], buf);
+        key = join_key(j, p, rule, match->group[REGEX_GROUP_KEY], buf);
         login->has_address =
                 key.size > 0 && stream_state_connected(j->streams, key, login->time, &login->address);
         if (!login->has_address)
@@ -200,16 +214,16 @@ static void accept(Judging *j, Pattern *p, const Rule *rule, const RegexMatch *m
         /* a key joins two lines, or names a session where something ends one */
         if (p->has_logout)
                 login->key = match->group[REGEX_GROUP_KEY];
-        if (!is_trusted(j, p))
+        if (!is_trusted_for(j, p, rule))
                 refuse_untrusted(j, p, login);
         else if (from && from->torn)
                 refuse(login, MATCH_TORN, "journald tore this message or the one before it");
         else if (login->time == 0)
                 refuse(login, MATCH_REFUSED, "its time stamp can't be read");
         else if (rule->kind == RULE_LOGIN || rule->kind == RULE_CONNECT)
-                find_address(j, p, match, login);
+                find_address(j, p, rule, match, login);
         if (login->verdict == MATCH_CONNECT) {
-                Span key = join_key(j, p, match->group[REGEX_GROUP_KEY], buf);
+                Span key = join_key(j, p, rule, match->group[REGEX_GROUP_KEY], buf);
 
                 if (key.size > 0)
                         stream_state_connect(j->streams, key, &login->address, login->time);

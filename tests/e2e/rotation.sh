@@ -19,7 +19,7 @@ is_granted() { ok "$1" wait_until 10 granted "${@:2}"; }            # DESCRIPTIO
 stop() { must in_box systemctl stop authrelay.service; }
 start() { must in_box systemctl start authrelay.service; }
 hang() { must in_box systemctl kill -s STOP --kill-whom=main authrelay.service; }
-go_on() { must in_box systemctl kill -s CONT --kill-whom=main authrelay.service; }
+resume() { must in_box systemctl kill -s CONT --kill-whom=main authrelay.service; }
 logrotate() { # FILE DIRECTIVE...
     local file=$1
     shift
@@ -99,7 +99,7 @@ hang
 logrotate hung copytruncate
 refill "$at" | append hung
 write_login hung; a=$ADDRESS
-go_on
+resume
 is_granted "refill while it hangs: the new lines are read" "$a"
 ok "refill while it hangs: the attacker's line is not one" not may_relay 203.0.113.66
 

@@ -130,6 +130,26 @@ login() { # PROTOCOL ADDRESS [USER [PASSWORD]]
     client python3 "$LIB/mail-client" "$1" --from "$2" --to "$(server_for "$2")" "${3:-alice}" "${4:-secret}"
 }
 
+# A session that stands still at each step until it is told to go on: "connected" before the login, "in" after it.
+declare -A SESSION_PID SESSION_INPUT
+open_session() { # NAME PROTOCOL ADDRESS [USER [PASSWORD [MAIL-CLIENT-OPTION...]]]
+    local name=$1 input
+    mkfifo "$WORK/$name.step"
+    client python3 "$LIB/mail-client" "$2" --steps --from "$3" --to "$(server_for "$3")" "${@:6}" "${4:-alice}" "${5:-secret}" \
+        <"$WORK/$name.step" >"$WORK/$name.state" 2>&1 &
+    SESSION_PID[$name]=$!
+    exec {input}>"$WORK/$name.step"
+    SESSION_INPUT[$name]=$input
+    at_exit "kill ${SESSION_PID[$name]}"
+}
+session_is() { [ "$(tail -n 1 "$WORK/$1.state")" = "$2" ]; } # NAME STEP
+go_on() { echo >&"${SESSION_INPUT[$1]}"; }                    # NAME
+end_session() { wait "${SESSION_PID[$1]}"; }                 # NAME: its exit status
+kill_session() {                                             # NAME: the connection is closed without a word
+    kill -KILL "${SESSION_PID[$1]}"
+    end_session "$1" 2>/dev/null
+}
+
 start_authrelay() { must in_box systemctl enable --quiet --now authrelay; }
 
 # One number of `authrelayctl status --json`, wherever it stands: the tests ask by name only.

@@ -6,6 +6,7 @@
 
 #define HEAD "[Pattern]\nIdentifier=d\nHint=in\n"
 #define RULE "[Login]\nRegex=\\Ain (?<ip>.+)\\z\n"
+#define CONNECT "[Connect]\nRegex=\\Afrom (?<ip>.+)\\z\n"
 #define LINES "Line=1\nLine=2\nLine=3\nLine=4\n"
 #define EXAMPLES "[Example]\nLine=x\nAddress=192.0.2.7\n[Example]\nLine=y\nVerdict=none\n"
 
@@ -130,6 +131,13 @@ static void test_errors(_unused_ void **state) {
                         "p.pattern:7: [Connect] needs a group <ip>"},
                 {HEAD RULE "[Logout]\nRegex=\\Aa\\z\n" EXAMPLES,
                         "p.pattern:7: [Logout] needs a group <key>"},
+                {HEAD RULE "AnyUID=yes\n" EXAMPLES,
+                        "p.pattern:5: AnyUID= is for a [Login] without the groups <ip> and <key>"},
+                {HEAD CONNECT "[Login]\nRegex=\\A(?<key>a)\\z\nAnyUID=yes\n" EXAMPLES,
+                        "p.pattern:7: AnyUID= is for a [Login] without the groups <ip> and <key>"},
+                {HEAD RULE CONNECT "AnyUID=yes\n" EXAMPLES,
+                        "p.pattern:7: AnyUID= is for a [Login] without the groups <ip> and <key>"},
+                {HEAD RULE "AnyUID=root\n", "p.pattern:6: AnyUID=root: neither yes nor no"},
                 {HEAD RULE EXAMPLES "[Example]\nUser=x\n", "p.pattern:12: [Example] without Line="},
                 {HEAD EXAMPLES, "p.pattern: no [Login] section"},
                 {"[Pattern]\nIdentifier=d\n" RULE EXAMPLES,

@@ -24,7 +24,8 @@ static const char plain_pattern[] =
 static const char two_line_pattern[] =
         "[Pattern]\nIdentifier=popa3d\nUnit=popa3d.service\nUID=0\nHint=Session\nHint=passed\n"
         "[Connect]\nRegex=\\ASession from (?<ip>\\S+)(?: id (?<key>\\S+))?\\z\n"
-        "[Login]\nRegex=\\A(?:(?<key>\\S+): )?passed for (?<user>\\S+)\\z\n" EXAMPLES;
+        "[Login]\nRegex=\\A(?:(?<key>\\S+): )?passed for (?<user>\\S+)\\z\n"
+        "[Login]\nAnyUID=yes\nRegex=\\Apassed, now he: (?<user>\\S+)\\z\n" EXAMPLES;
 static const char journal_pattern[] =
         "[Pattern]\nIdentifier=nginx\nUnit=nginx.service\nUID=0\nJournalOnly=yes\nHint=in:\n"
         "[Login]\nRegex=\\Ain: (?<ip>\\S+)\\z\n" EXAMPLES;
@@ -383,6 +384,42 @@ static void test_joins(void **state) {
         assert_int_equal(file_says(f, "popa3d", "q1: passed for bob"), MATCH_REFUSED);
 }
 
+/* The message of a process that has become the mail user: believed no address, and for itself only. */
+static void test_any_uid(void **state) {
+        static const Span passed = SPAN_LITERAL("passed, now he: alice");
+        Fixture *f = *state;
+
+        assert_int_equal(
+                journal_says(f, "popa3d", "popa3d.service", "Session from 192.0.2.7"), MATCH_CONNECT);
+        (void) test_journal_record(&f->record, "popa3d", "popa3d.service", "1000", "100", passed);
+        assert_int_equal(match(f), MATCH_LOGIN);
+        check_address(f, "192.0.2.7");
+        assert_true(span_equal_string(f->login.user, "alice"));
+        /* what it says about its own pid counts for nothing */
+        f->record.provenance.logger = SPAN_LITERAL("101");
+        assert_int_equal(match(f), MATCH_REFUSED);
+        f->record.provenance.logger = SPAN_LITERAL("");
+        assert_int_equal(match(f), MATCH_REFUSED);
+        /* no other unit, no other message, no address */
+        (void) test_journal_record(&f->record, "popa3d", "evil.service", "1000", "100", passed);
+        assert_int_equal(match(f), MATCH_UNTRUSTED);
+        (void) test_journal_record(
+                &f->record, "popa3d", "popa3d.service", "1000", "100", SPAN_LITERAL("passed for alice"));
+        assert_int_equal(match(f), MATCH_UNTRUSTED);
+        (void) test_journal_record(
+                &f->record, "popa3d", "popa3d.service", "1000", "100", SPAN_LITERAL("Session from 6.6.6.6"));
+        assert_int_equal(match(f), MATCH_UNTRUSTED);
+        f->record.provenance_result = -EIO;
+        f->record.record.message = passed;
+        assert_int_equal(match(f), MATCH_UNTRUSTED);
+        /* the pid of one that never logged in, used again */
+        assert_int_equal(
+                journal_says(f, "popa3d", "popa3d.service", "Session from 192.0.2.9"), MATCH_CONNECT);
+        (void) test_journal_record(&f->record, "popa3d", "popa3d.service", "1001", "100", passed);
+        assert_int_equal(match(f), MATCH_LOGIN);
+        check_address(f, "192.0.2.9");
+}
+
 /* A key that is too long to be kept joins nothing, whatever is next to it. */
 static void test_long_keys(void **state) {
         static char message[3000];
@@ -508,6 +545,7 @@ int main(void) {
                 with_set(test_odd_priority),
                 with_set(test_torn_for_all),
                 with_set(test_joins),
+                with_set(test_any_uid),
                 with_set(test_long_keys),
                 with_set(test_selections),
                 with_set(test_identifiers),

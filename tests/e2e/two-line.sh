@@ -1,0 +1,94 @@
+#!/bin/bash
+# two-line: real servers that tell of a login in two messages, through a real journald: popa3d (joined by process id) and
+# OpenSMTPD (joined by session id). Two clients at a time, clients that never log in, and a restart between the two halves.
+. "$(dirname "$0")/../lib/tap.sh"
+. "$LIB/mailhost.sh"
+plan 30
+
+is_granted() { ok "$1" wait_until 10 may_relay "$2"; }
+submit() { # ADDRESS USER PASSWORD
+    client python3 "$LIB/mail-client" submit --starttls --from "$1" --to "$(server_for "$1")" "$2" "$3"
+}
+port_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
+user_of() { ctl list --json | python3 -c 'import json, sys
+print([g["user"] for g in json.load(sys.stdin) if g["address"] == sys.argv[1]][0])' "$1"; }
+said() { in_box journalctl --no-pager -q -o cat -t "$1" | grep -c "$2"; } # IDENTIFIER TEXT
+connects() { [ "$(said popa3d 'Session from')" -ge "$1" ]; }
+
+opensmtpd_files() {
+    rm -f "$SEED/etc/smtpd.conf"
+    cat >"$SEED/etc/smtpd.conf" <<'CONF'
+pki box cert "/etc/ssl/box.crt"
+pki box key "/etc/ssl/box.key"
+listen on 0.0.0.0 port 587 tls pki box auth-optional
+listen on :: port 587 tls pki box auth-optional
+action "local" maildir
+match auth from any for any action "local"
+CONF
+}
+
+# Debian 12's OpenSMTPD cannot do TLS, and without TLS it lets nobody log in.
+export AUTHRELAY_TEST_SUITE=${AUTHRELAY_TEST_SUITE:-trixie} BOX_MASK=opensmtpd.service # until its certificate is there
+mailhost_new two-line
+mkdir -p "$SEED/etc/default"
+echo RUN_STANDALONE=yes >"$SEED/etc/default/popa3d"
+opensmtpd_files
+mailhost_boot '[Patterns]' 'Enable=popa3d opensmtpd'
+must in_box openssl req -quiet -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=box -keyout /etc/ssl/box.key -out /etc/ssl/box.crt
+must in_box sh -c 'chmod 600 /etc/ssl/box.key
+    cp /etc/ssl/box.crt /etc/ssl/certs/ca-certificates.crt # smtpd does not start without one
+    for u in alice bob; do useradd -m $u; echo $u:secret; done | chpasswd
+    rm /etc/systemd/system/opensmtpd.service; systemctl daemon-reload
+    systemctl restart popa3d.service opensmtpd.service'
+must wait_until 20 port_is_open 110
+must wait_until 20 port_is_open 587
+start_authrelay
+
+# popa3d
+ok "popa3d: a login" login pop3 203.0.113.7
+ok "popa3d: which the journal has in two messages" wait_until 10 connects 1
+is_granted "popa3d: is granted" 203.0.113.7
+is "popa3d: to the user of the second one" "$(user_of 203.0.113.7)" alice
+ok "popa3d: a wrong password is refused" not login pop3 203.0.113.66 alice wrong
+
+open_session first pop3 203.0.113.8 alice
+open_session silent pop3 203.0.113.66
+open_session second pop3 203.0.113.9 bob
+for name in first silent second; do ok "popa3d: $name has connected" wait_until 20 session_is $name connected; done
+ok "popa3d: the journal has all their connects" wait_until 10 connects 5
+go_on second
+is_granted "popa3d: the second one logs in first" 203.0.113.9
+is "popa3d: as itself" "$(user_of 203.0.113.9)" bob
+ok "popa3d: the other is not granted by that" not may_relay 203.0.113.8
+# a restart keeps the first half of a login whose second half is yet to come
+must in_box systemctl restart authrelay.service
+go_on first
+is_granted "popa3d: the first one logs in after authrelay was restarted" 203.0.113.8
+is "popa3d: as itself" "$(user_of 203.0.113.8)" alice
+kill_session silent
+for name in first second; do go_on $name; end_session $name; done
+is "popa3d: who only connected is not granted" "$(grants)" "203.0.113.7 203.0.113.8 203.0.113.9"
+must ctl revoke --all
+
+# OpenSMTPD
+ok "OpenSMTPD: a login" submit 203.0.113.7 alice secret
+is_granted "OpenSMTPD: is granted" 203.0.113.7
+is "OpenSMTPD: to its user" "$(user_of 203.0.113.7)" alice
+ok "OpenSMTPD: a wrong password is refused" not submit 203.0.113.66 alice wrong
+ok "OpenSMTPD: a login over IPv6" submit 2001:db8::7 bob secret
+is_granted "OpenSMTPD: is granted" 2001:db8::7
+
+open_session one submit 203.0.113.8 alice secret --starttls
+open_session none submit 203.0.113.66 alice secret --starttls
+open_session two submit 203.0.113.9 bob secret --starttls
+for name in one none two; do ok "OpenSMTPD: $name has connected" wait_until 20 session_is $name connected; done
+go_on two
+is_granted "OpenSMTPD: the second one logs in first" 203.0.113.9
+is "OpenSMTPD: as itself" "$(user_of 203.0.113.9)" bob
+ok "OpenSMTPD: the other is not granted by that" not may_relay 203.0.113.8
+go_on one
+is_granted "OpenSMTPD: then the first one" 203.0.113.8
+kill_session none
+for name in one two; do go_on $name; end_session $name; done
+is "OpenSMTPD: who only connected, or failed, is not granted" "$(grants)" "2001:db8::7 203.0.113.7 203.0.113.8 203.0.113.9"
+is "nothing was untrusted" "$(status_number untrusted)" 0
