@@ -20,6 +20,7 @@ WANTED=(
     '/man5/authrelay\.conf\.5' '/man5/authrelay\.pattern\.5' '/man5/authrelay\.cdb\.5'
     '/systemd/catalog/authrelay\.catalog$'
     '/bash-completion/completions/authrelayctl$' '/zsh/site-functions/_authrelayctl$' '/fish/vendor_completions\.d/authrelayctl\.fish$'
+    '/authrelay/exim/authrelay\.conf$'
     'qmail-smtpd@\.service$' 'qmail-smtpd\.socket$'
 )
 plan $((${#WANTED[@]} + 4))
