@@ -67,6 +67,7 @@ static void write_json(Explain *x, Span line, const Login *login) {
         json_string(w, match_verdict_to_string(login->verdict));
         json_key(w, "address");
         json_string(w, login->has_address ? ip_addr_format(address, &login->address) : NULL);
+        member_span(w, "host", login->host);
         member_span(w, "user", login->user);
         member_span(w, "service", login->service);
         json_key(w, "pattern");
@@ -81,6 +82,7 @@ static void write_row(Explain *x, const Login *login) {
         static const TableStyle styles[_MATCH_VERDICT_MAX] = {
                 [MATCH_NONE] = TABLE_DIM,
                 [MATCH_LOGIN] = TABLE_GREEN,
+                [MATCH_NAMED] = TABLE_GREEN,
                 [MATCH_HINT] = TABLE_YELLOW,
                 [MATCH_TORN] = TABLE_RED,
                 [MATCH_REFUSED] = TABLE_RED,
@@ -92,8 +94,10 @@ static void write_row(Explain *x, const Login *login) {
                 return;
         table_cell_u64(x->table, x->lines);
         table_cell(x->table, styles[login->verdict], match_verdict_to_string(login->verdict));
-        table_cell(
-                x->table, TABLE_PLAIN, login->has_address ? ip_addr_format(address, &login->address) : "-");
+        if (login->has_address)
+                table_cell(x->table, TABLE_PLAIN, ip_addr_format(address, &login->address));
+        else
+                table_cell_untrusted(x->table, TABLE_PLAIN, login->host);
         table_cell_untrusted(x->table, TABLE_PLAIN, login->user);
         table_cell_untrusted(x->table, TABLE_PLAIN, login->service);
         table_cell(x->table, TABLE_PLAIN, login->pattern ? login->pattern : "-");
@@ -164,8 +168,8 @@ static int explain_file(Explain *x, int fd, const char *name, Progress *progress
 
 /* ---- the summary ---- */
 
-static const MatchVerdict shown[] = {
-        MATCH_LOGIN, MATCH_LOGOUT, MATCH_CONNECT, MATCH_HINT, MATCH_TORN, MATCH_REFUSED, MATCH_NONE};
+static const MatchVerdict shown[] = {MATCH_LOGIN, MATCH_NAMED, MATCH_LOGOUT, MATCH_CONNECT, MATCH_HINT,
+        MATCH_TORN, MATCH_REFUSED, MATCH_NONE};
 
 static void summarize_json(const Explain *x) {
         size_t n;
@@ -196,8 +200,8 @@ static void summarize_json(const Explain *x) {
 }
 
 static void summarize(const Explain *x) {
-        static const char *const columns[] = {
-                "PATTERN", ">LOGIN", ">LOGOUT", ">CONNECT", ">HINT", ">TORN", ">REFUSED", ">NONE", NULL};
+        static const char *const columns[] = {"PATTERN", ">LOGIN", ">NAMED", ">LOGOUT", ">CONNECT", ">HINT",
+                ">TORN", ">REFUSED", ">NONE", NULL};
         size_t n;
         Pattern *const *patterns = pattern_set_patterns(x->patterns, &n);
         Table t;

@@ -103,6 +103,9 @@ static bool is_as_wanted(
         else if (e->address && (ip_addr_parse(span_from_string(e->address), &want) < 0 ||
                                        !login->has_address || !ip_addr_equal(&want, &login->address)))
                 (void) snprintf(reason, FAILURE_BYTES, "address is %s, wanted %s", address, e->address);
+        else if (e->host && !span_equal_string(login->host, e->host))
+                (void) snprintf(reason, FAILURE_BYTES, "host is \"%s\", wanted \"%s\"",
+                        log_text(text, login->host), e->host);
         else if (e->user && !span_equal_string(login->user, e->user))
                 (void) snprintf(reason, FAILURE_BYTES, "user is \"%s\", wanted \"%s\"",
                         log_text(text, login->user), e->user);

@@ -238,6 +238,8 @@ static int assign_source(
                 return read_span(&c->journal_latency, value, 0, USEC_PER_SEC, reason);
         if (streq(key, "File"))
                 return add_file(reading, place, value, reason);
+        if (streq(key, "ResolveNames"))
+                return parse_boolean(value, &c->resolve_names);
         if (streq(key, "TimeZone"))
                 return read_zone(&reading->zone, value, reason);
         return 1;

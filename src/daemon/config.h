@@ -25,6 +25,7 @@ typedef struct Config {
         char *journal_directory, *journal_namespace;
         bool journal_trusted;
         usec_t journal_latency;
+        bool resolve_names; /* of logins without an address */
         ConfigFile *files;
         size_t n_files;
         Policy policy;

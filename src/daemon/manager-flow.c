@@ -19,7 +19,7 @@ static Input *input_of(Manager *m, const Source *source) {
         return NULL;
 }
 
-static void on_stale(Manager *m, const Source *source, usec_t now, usec_t stamp) {
+static void on_stale(Manager *m, const char *source, usec_t now, usec_t stamp) {
         char text[TIME_TEXT_BYTES];
 
         m->stale++;
@@ -29,7 +29,7 @@ static void on_stale(Manager *m, const Source *source, usec_t now, usec_t stamp)
         log_notice("%s: a login of %s is older than TTL= and grants nothing; if that is now, TimeZone= or a "
                    "clock "
                    "is wrong (later ones are counted in the status)",
-                source->name, time_stamp_format(text, stamp));
+                source, time_stamp_format(text, stamp));
 }
 
 static void remember_login(Manager *m, const Login *login, usec_t now) {
@@ -42,24 +42,54 @@ static void remember_login(Manager *m, const Login *login, usec_t now) {
         m->status_dirty = true;
 }
 
+static void on_login(Manager *m, const char *source, const Login *login, usec_t now) {
+        int r = grant_table_login(m->grants, login, now / USEC_PER_SEC);
+
+        if (r == GRANT_STALE)
+                on_stale(m, source, now, login->time);
+        else if (r == GRANT_NEW || r == GRANT_EXTENDED)
+                remember_login(m, login, now);
+        else if (r < 0)
+                log_errno(LOG_ERR, r, "a login could not be granted");
+}
+
+/* A login that names a host. */
+static void on_named(Manager *m, Login *login, const Record *record) {
+        int r = m->names ? name_resolver_ask(m->names, login) : 0;
+
+        if (m->names && r >= 0)
+                return;
+        login->reason = !m->names     ? "it has a host name and no address, and ResolveNames= is off"
+                        : r == -EBUSY ? "too many host names are being resolved"
+                                      : "its host name can't be resolved: nobody answers on the system bus";
+        event_log_doubt(m->event_log, login, record->message, record->read_time);
+}
+
+void manager_on_named(void *userdata, const Login *login) {
+        Manager *m = userdata;
+        usec_t now = time_now();
+
+        if (login->verdict == MATCH_LOGIN)
+                on_login(m, login->source, login, now);
+        else
+                event_log_doubt(m->event_log, login, login->host, now);
+}
+
 void manager_on_record(void *userdata, Source *source, const Record *record) {
         Manager *m = userdata;
         Input *input = input_of(m, source);
         Login login;
-        int r;
 
         m->state_dirty = true;
         pattern_set_match(m->patterns, m->streams, record, input ? &input->selection : NULL, &login);
         switch (login.verdict) {
         case MATCH_LOGIN:
                 source_on_login(source);
-                r = grant_table_login(m->grants, &login, record->read_time / USEC_PER_SEC);
-                if (r == GRANT_STALE)
-                        on_stale(m, source, record->read_time, login.time);
-                else if (r == GRANT_NEW || r == GRANT_EXTENDED)
-                        remember_login(m, &login, record->read_time);
-                else if (r < 0)
-                        log_errno(LOG_ERR, r, "a login could not be granted");
+                on_login(m, source->name, &login, record->read_time);
+                break;
+        case MATCH_NAMED:
+                source_on_login(source);
+                on_named(m, &login, record);
                 break;
         case MATCH_LOGOUT:
                 grant_table_logout(m->grants, &login, record->read_time / USEC_PER_SEC);

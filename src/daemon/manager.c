@@ -224,6 +224,14 @@ static void warn_of(const Config *config) {
                         "who may write to the log, and the journal's proof of origin does not help there");
 }
 
+/* Made and thrown away with the setting. */
+static void set_names(Manager *m) {
+        if (!m->config.resolve_names)
+                m->names = name_resolver_free(m->names);
+        else if (!m->names && name_resolver_new(m->event, manager_on_named, m, &m->names) < 0)
+                log_error("host names can't be resolved: out of memory");
+}
+
 int manager_reload(Manager *m, IniError *reterr) {
         _cleanup_(config_done) Config config = {0};
         _cleanup_(pattern_set_freep) PatternSet *patterns = NULL;
@@ -255,6 +263,7 @@ int manager_reload(Manager *m, IniError *reterr) {
         pattern_set_free(old_patterns);
         publisher_set_options(m->publisher, m->config.policy.ttl, m->config.publish_users);
         judge_again(m);
+        set_names(m);
         for (size_t i = 0; i < m->n_inputs; i++)
                 (void) attach(m, &m->inputs[i]);
         warn_of(&m->config);
@@ -419,6 +428,7 @@ static int set_up(Manager *m) {
         if (r < 0)
                 return log_errno(LOG_ERR, r, "the daemon can't be set up");
         open_host_addresses(m);
+        set_names(m);
         r = open_publisher(m);
         if (r < 0)
                 return r;
@@ -459,6 +469,7 @@ Manager *manager_free(Manager *m) {
         stream_state_free(m->streams);
         event_log_free(m->event_log);
         host_addresses_free(m->host);
+        name_resolver_free(m->names);
         pattern_set_free(m->patterns);
         config_done(&m->config);
         memcpy(sources,

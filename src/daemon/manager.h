@@ -10,6 +10,7 @@
 #include "daemon/config.h"
 #include "daemon/descriptors.h"
 #include "daemon/host-addresses.h"
+#include "daemon/name-resolver.h"
 #include "grant/grant-table.h"
 #include "match/pattern-set.h"
 #include "publish/event-log.h"
@@ -46,6 +47,7 @@ typedef struct Manager {
         EventLog *event_log;
         ControlServer *control;
         HostAddresses *host;
+        NameResolver *names; /* NULL: ResolveNames=no */
 
         char *relay_path, *state_path, *revocations_path;
         uint64_t due; /* seconds: what the expiry timer is set to */
@@ -84,6 +86,7 @@ int manager_settle(Manager *m);
 
 /* manager-flow.c */
 void manager_on_record(void *userdata, Source *source, const Record *record);
+void manager_on_named(void *userdata, const Login *login);
 void manager_on_note(void *userdata, Source *source, SourceNote note, const char *text);
 void manager_on_grant_event(void *userdata, const GrantEvent *event);
 int manager_on_snapshot(void *userdata, PublisherSink *sink);

@@ -100,7 +100,11 @@ static void judge(Attack *a, Span line) {
 
         line_judge(a->judge, line, false, NOW, &login, &p);
         a->counts.tried++;
-        if ((login.verdict != MATCH_LOGIN && login.verdict != MATCH_CONNECT) || !login.has_address)
+        /* of a line that has an address, the address is what counts */
+        if (login.verdict == MATCH_NAMED) {
+                a->counts.wrong++;
+                a->on_failure(a->userdata, a->pattern, a->example, line, &login);
+        } else if ((login.verdict != MATCH_LOGIN && login.verdict != MATCH_CONNECT) || !login.has_address)
                 a->counts.none++;
         else if (ip_addr_equal(&login.address, &a->genuine))
                 a->counts.genuine++;

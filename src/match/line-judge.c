@@ -238,8 +238,9 @@ static bool judge_syslog(LineJudge *j, Span line, bool cut, usec_t now, LogLine 
 }
 
 static bool is_taken(const Login *login) {
-        return login->verdict == MATCH_LOGIN || login->verdict == MATCH_LOGOUT ||
-               login->verdict == MATCH_CONNECT || login->verdict == MATCH_RESTART;
+        return login->verdict == MATCH_LOGIN || login->verdict == MATCH_NAMED ||
+               login->verdict == MATCH_LOGOUT || login->verdict == MATCH_CONNECT ||
+               login->verdict == MATCH_RESTART;
 }
 
 /* Tries the other heads, until a pattern takes the line; else what was said first stands. Returns the head.

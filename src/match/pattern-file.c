@@ -214,6 +214,10 @@ static int assign_example(
                 r = set_string(&e->address, value);
                 if (e->verdict == MATCH_NONE)
                         e->verdict = MATCH_LOGIN;
+        } else if (streq(key, "Host")) {
+                r = set_string(&e->host, value);
+                if (e->verdict == MATCH_NONE)
+                        e->verdict = MATCH_NAMED;
         } else if (streq(key, "User"))
                 r = set_string(&e->user, value);
         else if (streq(key, "Service"))
@@ -294,7 +298,9 @@ static int check_rule(const Pattern *p, const Rule *rule, bool has_connect, IniE
                 return ini_error_set(
                         error, &place, -EINVAL, "[%s] without Regex=", kind_sections[rule->kind]);
         if (rule->kind == RULE_CONNECT || (rule->kind == RULE_LOGIN && !has_connect)) {
-                if (!regex_has_group(rule->regex, REGEX_GROUP_IP))
+                bool has_host = rule->kind == RULE_LOGIN && regex_has_group(rule->regex, REGEX_GROUP_HOST);
+
+                if (!has_host && !regex_has_group(rule->regex, REGEX_GROUP_IP))
                         return ini_error_set(error, &place, -EINVAL, "[%s] needs a group <ip>",
                                 kind_sections[rule->kind]);
         }
@@ -397,6 +403,7 @@ Pattern *pattern_free(Pattern *p) {
                 string_list_done(&p->examples[i].before);
                 free(p->examples[i].line);
                 free(p->examples[i].address);
+                free(p->examples[i].host);
                 free(p->examples[i].user);
                 free(p->examples[i].service);
         }

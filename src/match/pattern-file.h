@@ -32,6 +32,7 @@ typedef struct Example {
         StringList before;    /* lines that come first, in their order: a login may take two */
         char *line;           /* the one that is judged */
         char *address;        /* NULL: none */
+        char *host;           /* the same, for MATCH_NAMED */
         char *user, *service; /* NULL: not looked at */
         MatchVerdict verdict;
         unsigned place; /* line of the file */

@@ -12,6 +12,10 @@
 
 #define KEY_MAX_BYTES 1024
 
+/* Of a host name and of one label of it (RFC 1035, 2.3.4). */
+#define HOST_MAX_BYTES 253
+#define LABEL_MAX_BYTES 63
+
 typedef struct Judging {
         PatternSet *set;
         StreamState *streams;
@@ -153,6 +157,43 @@ static Span join_key(
                 4);
 }
 
+/* Letters, digits, hyphens, and a dot between labels (RFC 1123, 2.1). A last label of digits alone could be
+ * an address that is written in another way. */
+static bool is_host_name(Span s) {
+        size_t label = 0;
+        bool dot = false, letter = false;
+
+        if (s.size > HOST_MAX_BYTES)
+                return false;
+        for (size_t i = 0; i < s.size; i++) {
+                unsigned char c = (unsigned char) s.data[i];
+
+                if (c == '.') {
+                        if (label == 0 || s.data[i - 1] == '-')
+                                return false;
+                        dot = true;
+                        letter = false;
+                        label = 0;
+                        continue;
+                }
+                if (!(isalnum(c) && c < 0x80) && !(c == '-' && label > 0))
+                        return false;
+                letter |= isalpha(c) != 0;
+                if (++label > LABEL_MAX_BYTES)
+                        return false;
+        }
+        return dot && letter && label > 0 && s.data[s.size - 1] != '-';
+}
+
+static void find_host(const RegexMatch *match, Login *login) {
+        if (!is_host_name(match->group[REGEX_GROUP_HOST])) {
+                refuse(login, MATCH_REFUSED, "what stands in the host name's place is none");
+                return;
+        }
+        login->host = match->group[REGEX_GROUP_HOST];
+        login->verdict = MATCH_NAMED;
+}
+
 static void find_address(
         Judging *j, const Pattern *p, const Rule *rule, const RegexMatch *match, Login *login) {
         char buf[KEY_MAX_BYTES];
@@ -164,6 +205,8 @@ static void find_address(
                         refuse(login, MATCH_REFUSED, "what stands in the address's place is no address");
                 return;
         }
+        if (match->group[REGEX_GROUP_HOST].data)
+                return find_host(match, login);
         key = join_key(j, p, rule, match->group[REGEX_GROUP_KEY], buf);
         login->has_address =
                 key.size > 0 && stream_state_connected(j->streams, key, login->time, &login->address);
@@ -287,7 +330,8 @@ static int weight(MatchVerdict v) {
                 [MATCH_RESTART] = 5,
                 [MATCH_CONNECT] = 6,
                 [MATCH_LOGOUT] = 7,
-                [MATCH_LOGIN] = 8,
+                [MATCH_NAMED] = 8,
+                [MATCH_LOGIN] = 9,
         };
 
         return weights[v];
@@ -296,6 +340,7 @@ static int weight(MatchVerdict v) {
 static void count(Pattern *p, MatchVerdict v) {
         switch (v) {
         case MATCH_LOGIN:
+        case MATCH_NAMED:
                 p->counters.logins++;
                 break;
         case MATCH_HINT:

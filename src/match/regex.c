@@ -27,6 +27,7 @@ struct Regex {
 
 static const char *const group_names[_REGEX_GROUP_MAX] = {
         [REGEX_GROUP_IP] = "ip",
+        [REGEX_GROUP_HOST] = "host",
         [REGEX_GROUP_USER] = "user",
         [REGEX_GROUP_SERVICE] = "service",
         [REGEX_GROUP_KEY] = "key",
@@ -47,7 +48,7 @@ static int find_groups(Regex *r, char reterr[static REGEX_REASON_BYTES]) {
                         group++;
                 if (group == _REGEX_GROUP_MAX) {
                         (void) snprintf(reterr, REGEX_REASON_BYTES,
-                                "unknown group <%s>; there are ip, user, service and key", name);
+                                "unknown group <%s>; there are ip, host, user, service and key", name);
                         return -EINVAL;
                 }
                 if (r->n_numbers[group] == NUMBERS_MAX) {

@@ -7,6 +7,7 @@
 
 typedef enum RegexGroup {
         REGEX_GROUP_IP,
+        REGEX_GROUP_HOST,
         REGEX_GROUP_USER,
         REGEX_GROUP_SERVICE,
         REGEX_GROUP_KEY,

@@ -7,6 +7,7 @@ const char *match_verdict_to_string(MatchVerdict verdict) {
         static const char *const names[_MATCH_VERDICT_MAX] = {
                 [MATCH_NONE] = "none",
                 [MATCH_LOGIN] = "login",
+                [MATCH_NAMED] = "named",
                 [MATCH_LOGOUT] = "logout",
                 [MATCH_CONNECT] = "connect",
                 [MATCH_RESTART] = "none",

@@ -9,6 +9,7 @@
 typedef enum MatchVerdict {
         MATCH_NONE,      /* nothing to do with a login */
         MATCH_LOGIN,     /* somebody logged in from `address` */
+        MATCH_NAMED,     /* somebody logged in from an address that only the name `host` tells */
         MATCH_LOGOUT,    /* the session `key` ended */
         MATCH_CONNECT,   /* first half of a two-line login, kept */
         MATCH_RESTART,   /* the server started: all of its sessions have ended */
@@ -27,6 +28,7 @@ typedef struct Login {
         MatchVerdict verdict;
         IpAddr address; /* MATCH_LOGIN and MATCH_CONNECT */
         bool has_address;
+        Span host;    /* borrowed; MATCH_NAMED: of the form of a host name with a dot in it */
         Span user;    /* borrowed; empty: the line names none */
         Span service; /* borrowed; "imap", "pop3", …; empty: unknown */
         Span key;     /* borrowed; names the session, empty: none */

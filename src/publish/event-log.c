@@ -204,11 +204,15 @@ void event_log_doubt(EventLog *l, const Login *login, Span message, usec_t now) 
         const char *id = login->verdict == MATCH_UNTRUSTED ? MESSAGE_ID_UNTRUSTED
                          : login->verdict == MATCH_TORN    ? MESSAGE_ID_TORN
                                                            : MESSAGE_ID_HINT;
+        /* of these there are few reasons, and each wants something else to be done */
+        Span reason = login->verdict == MATCH_REFUSED || login->verdict == MATCH_NAMED
+                              ? span_from_string(strempty(login->reason))
+                              : SPAN_NONE;
         char sample[LOG_TEXT_BYTES], text[1200], again[64] = "";
         uint64_t silenced;
         Entry e = {.n = 0};
 
-        if (!is_due(l, cause_of(l, id, strempty(login->pattern), SPAN_NONE), now, &silenced))
+        if (!is_due(l, cause_of(l, id, strempty(login->pattern), reason), now, &silenced))
                 return;
         if (silenced > 0)
                 (void) snprintf(again, sizeof(again), " (and %" PRIu64 " others before)", silenced);

@@ -20,6 +20,7 @@ DEFINE_CLEANUP(EventLog *, event_log_free)
  * refusal at notice, coalesced per address and user. */
 void event_log_grant(EventLog *l, const GrantEvent *event, usec_t now);
 
-/* Writes what was not believed or not understood (verdict MATCH_UNTRUSTED, MATCH_HINT, MATCH_TORN): one
- * warning per pattern and verdict with a sample, then silence for ten minutes and a count. */
+/* Writes what was not believed or not understood (verdict MATCH_UNTRUSTED, MATCH_HINT, MATCH_TORN,
+ * MATCH_REFUSED, MATCH_NAMED): one warning per pattern, verdict and, of the last two, reason with a sample,
+ * then silence for ten minutes and a count. */
 void event_log_doubt(EventLog *l, const Login *login, Span message, usec_t now);

@@ -32,6 +32,8 @@ static int begin(void **state) {
                 "[Pattern]\nIdentifier=optional\nOptIn=yes\nHeader=syslog exim\nHint=in:\n" LOGIN);
         put_text("torn.pattern", "[Pattern]\nIdentifier=torn\nTearsAt=100\nHint=in:\n" LOGIN);
         put_text("own.pattern", "[Pattern]\nIdentifier=own\nHeader=tai64n\nHint=in:\n" LOGIN);
+        put_text("named.pattern", "[Pattern]\nIdentifier=named\nHint=in:\n[Login]\nRegex=\\Ain: "
+                                  "(?:(?<ip>[0-9.]+)|(?<host>.*)) (?<user>\\S+)\\z\n" EXAMPLES);
         put_text("pair.pattern", "[Pattern]\nIdentifier=pair\nHint=from\nHint=done\n"
                                  "[Connect]\nRegex=\\Afrom (?<ip>\\S+)\\z\n[Login]\nRegex=\\Adone "
                                  "(?<user>\\S+)\\z\n" EXAMPLES);
@@ -69,6 +71,42 @@ static void assert_login(Fixture *f, const char *line, const char *pattern, cons
         assert_string_equal(f->login.pattern, pattern);
         assert_string_equal(f->pattern->name, pattern);
         assert_string_equal(strempty(f->login.reason), reason);
+}
+
+/* Of a line with an address the address counts; what is not surely a host name is none. */
+static void test_host_names(void **state) {
+        static const char *const names[] = {"pc.example.net", "1.2.3.x", "A-b.c1", "x.y"};
+        static const char *const others[] = {"", "localhost", "pc.example.net.", ".example.net", "a..b",
+                "-a.b", "a-.b", "a.b-", "a_b.example", "1.2.3.4.5", "0x7f.1", "a.2130706433", "a.b c",
+                "\xc3\xa4.example", "a.b:1"};
+        Fixture *f = *state;
+        char line[512], label[65] = "";
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                (void) snprintf(line, sizeof(line), "Nov 21 01:02:03 mx named: in: %s alice", names[i]);
+                assert_int_equal(judge(f, line), MATCH_NAMED);
+                assert_true(span_equal_string(f->login.host, names[i]));
+                assert_true(span_equal_string(f->login.user, "alice"));
+                assert_false(f->login.has_address);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+                (void) snprintf(line, sizeof(line), "Nov 21 01:02:03 mx named: in: %s alice", others[i]);
+                assert_int_equal(judge(f, line), MATCH_REFUSED);
+                assert_int_equal(f->login.host.size, 0);
+        }
+        assert_int_equal(judge(f, "Nov 21 01:02:03 mx named: in: 192.0.2.7 alice"), MATCH_LOGIN);
+        assert_int_equal(f->login.host.size, 0);
+        memset(label, 'a', 64);
+        (void) snprintf(line, sizeof(line), "Nov 21 01:02:03 mx named: in: %.63s.b alice", label);
+        assert_int_equal(judge(f, line), MATCH_NAMED);
+        (void) snprintf(line, sizeof(line), "Nov 21 01:02:03 mx named: in: %.64s.b alice", label);
+        assert_int_equal(judge(f, line), MATCH_REFUSED);
+        (void) snprintf(line, sizeof(line), "Nov 21 01:02:03 mx named: in: %.63s.%.63s.%.63s.%.61s alice",
+                label, label, label, label);
+        assert_int_equal(judge(f, line), MATCH_NAMED);
+        (void) snprintf(line, sizeof(line), "Nov 21 01:02:03 mx named: in: %.63s.%.63s.%.63s.%.62s alice",
+                label, label, label, label);
+        assert_int_equal(judge(f, line), MATCH_REFUSED);
 }
 
 static void test_by_identifier(void **state) {
@@ -163,6 +201,7 @@ static void test_cut(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 judging(test_by_identifier),
+                judging(test_host_names),
                 judging(test_unknown_identifier),
                 judging(test_other_heads),
                 judging(test_journal_only),

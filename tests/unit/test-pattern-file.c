@@ -115,8 +115,8 @@ static void test_errors(_unused_ void **state) {
                 {HEAD "[Login]\nRegex=a\n", "p.pattern:5: Regex=: it must begin with \\A and end with \\z"},
                 {HEAD "[Login]\nRegex=\\A(\\z\n",
                         "p.pattern:5: Regex=: missing closing parenthesis, at character 6"},
-                {HEAD "[Login]\nRegex=\\A(?<who>a)\\z\n",
-                        "p.pattern:5: Regex=: unknown group <who>; there are ip, user, service and key"},
+                {HEAD "[Login]\nRegex=\\A(?<who>a)\\z\n", "p.pattern:5: Regex=: unknown group <who>; there "
+                                                          "are ip, host, user, service and key"},
                 {HEAD RULE "Regex=\\Aa\\z\n",
                         "p.pattern:6: a second Regex= in one [Login]: begin another section"},
                 {HEAD "[Example]\nVerdict=yes\n", "p.pattern:5: Verdict=yes: no such verdict"},

@@ -30,7 +30,7 @@ static void test_errors(_unused_ void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(unanchored); i++)
                 check_bad(unanchored[i], "it must begin with \\A and end with \\z");
-        check_bad("\\A(?<host>a)\\z", "unknown group <host>; there are ip, user, service and key");
+        check_bad("\\A(?<name>a)\\z", "unknown group <name>; there are ip, host, user, service and key");
         check_bad("\\A(?<IP>a)\\z", "unknown group <IP>");
         check_bad("\\A(a\\z", "missing closing parenthesis, at character 7");
         check_bad("\\Aa**\\z", "at character");
