@@ -20,7 +20,9 @@ uint16_t grant_store_name(GrantTable *t, Span name) {
 
 uint32_t grant_store_due(const GrantTable *t, uint32_t i) {
         const Grant *g = &t->grants[i];
-        uint32_t early = t->policy->ttl / 32;
+        uint32_t ttl = t->policy->ttl;
+        /* time enough to write it, also where TTL= is a few seconds; never as long as TTL= itself */
+        uint32_t early = MAX(ttl / 32, MIN(2U, ttl / 2));
 
         return g->published < g->until ? g->published - MIN(early, g->published) : g->until;
 }

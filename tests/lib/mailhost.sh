@@ -135,8 +135,9 @@ declare -A SESSION_PID SESSION_INPUT
 open_session() { # NAME PROTOCOL ADDRESS [USER [PASSWORD [MAIL-CLIENT-OPTION...]]]
     local name=$1 input
     mkfifo "$WORK/$name.step"
-    client python3 "$LIB/mail-client" "$2" --steps --from "$3" --to "$(server_for "$3")" "${@:6}" "${4:-alice}" "${5:-secret}" \
-        <"$WORK/$name.step" >"$WORK/$name.state" 2>&1 &
+    # not client(): the pid has to be that of the program
+    nsenter --target "$CLIENT_PID" --net -- python3 "$LIB/mail-client" "$2" --steps --from "$3" --to "$(server_for "$3")" \
+        "${@:6}" "${4:-alice}" "${5:-secret}" <"$WORK/$name.step" >"$WORK/$name.state" 2>&1 &
     SESSION_PID[$name]=$!
     exec {input}>"$WORK/$name.step"
     SESSION_INPUT[$name]=$input

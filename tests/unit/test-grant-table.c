@@ -616,6 +616,34 @@ static void test_sessions(void **state) {
         assert_int_equal(grant_table_count(f->table), 0);
 }
 
+/* However short TTL= is, there is time to tell of an open session's grant before the world thinks it over.
+ */
+static void test_short_ttl(void **state) {
+        Fixture *f = *state;
+
+        for (uint32_t ttl = 1; ttl <= 80; ttl++) {
+                uint64_t now = T0;
+                GrantView view;
+                unsigned told;
+
+                f->policy.ttl = ttl;
+                f->policy.max_session = 20 * ttl;
+                renew(f);
+                assert_int_equal(login_with(f, "192.0.2.7", "k", T0, T0), GRANT_NEW);
+                for (told = 0; has(f, "192.0.2.7", &view); told++) {
+                        uint64_t due = grant_table_next_due(f->table);
+
+                        assert_true(due > now && due <= view.published);
+                        if (ttl > 1 && view.published < T0 + 20 * ttl)
+                                assert_true(due < view.published);
+                        now = due;
+                        expire(f, now);
+                }
+                assert_int_equal(now, T0 + 20 * ttl);
+                assert_true(told <= 40);
+        }
+}
+
 /* A session that was revoked stays closed, even when its address has logged in again since. */
 static void test_revoked_session(void **state) {
         Fixture *f = *state;
@@ -979,6 +1007,7 @@ int main(void) {
                 with_table(test_revoke_all),
                 with_table(test_revoke_inside_wider),
                 with_table(test_sessions),
+                with_table(test_short_ttl),
                 with_table(test_revoked_session),
                 with_table(test_round_trip),
                 with_table(test_state_is_judged),
