@@ -21,6 +21,9 @@ typedef uint64_t usec_t;
 /* The wall clock now, clock_gettime(2) CLOCK_REALTIME, or what time_set_fake() said. */
 usec_t time_now(void);
 
+/* A clock that nobody sets, clock_gettime(2) CLOCK_MONOTONIC: for how long to wait. */
+usec_t time_monotonic(void);
+
 /* Makes time_now() answer `t` until it is called again; 0 goes back to the real clock. For tests. */
 void time_set_fake(usec_t t);
 
