@@ -9,17 +9,8 @@ plan 24
 filler() { printf '%*s' $((511 - ${#1})) '' | tr ' ' P; }
 LEAD='INFO: LOGIN FAILED, user='
 
-courier_user() {
-    must in_box sh -c '
-        install -d -o mail -g mail /srv/mail
-        sed -i "s/^authmodulelist=.*/authmodulelist=\"authuserdb\"/" /etc/courier/authdaemonrc
-        rm -rf /etc/courier/userdb /etc/courier/userdb.d
-        : >/etc/courier/userdb && chmod 700 /etc/courier/userdb
-        userdb alice set uid=8 gid=8 home=/srv/mail mail=/srv/mail/Maildir
-        echo secret | userdbpw -md5 | userdb alice set systempw
-        makeuserdb
-        install -d -o courier -g courier -m 750 /run/courier/authdaemon
-        setpriv --reuid 8 --regid 8 --clear-groups maildirmake /srv/mail/Maildir'
+start_courier() {
+    courier_user
     must in_box systemctl restart courier-authdaemon.service courier-imap.service courier-pop.service
     must wait_until 10 port_is_open 110
     must wait_until 10 port_is_open 143
@@ -77,7 +68,7 @@ in_courier() { in_box sh -c 'echo $$ >/sys/fs/cgroup/system.slice/courier-pop.se
 
 mailhost_new courier
 BOX_SYSLOG=yes BOX_MASK="exim4.service courier-imap-ssl.service courier-pop-ssl.service" mailhost_boot
-courier_user
+start_courier
 start_authrelay
 attacks journal in_journal
 

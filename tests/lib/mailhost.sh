@@ -151,6 +151,20 @@ kill_session() {                                             # NAME: the connect
     end_session "$1" 2>/dev/null
 }
 
+# In a booted box with Courier: the user alice, and a Maildir for her.
+courier_user() {
+    must in_box sh -c '
+        install -d -o mail -g mail /srv/mail
+        sed -i "s/^authmodulelist=.*/authmodulelist=\"authuserdb\"/" /etc/courier/authdaemonrc
+        rm -rf /etc/courier/userdb /etc/courier/userdb.d
+        : >/etc/courier/userdb && chmod 700 /etc/courier/userdb
+        userdb alice set uid=8 gid=8 home=/srv/mail mail=/srv/mail/Maildir
+        echo secret | userdbpw -md5 | userdb alice set systempw
+        makeuserdb
+        install -d -o courier -g courier -m 750 /run/courier/authdaemon
+        setpriv --reuid 8 --regid 8 --clear-groups maildirmake /srv/mail/Maildir'
+}
+
 start_authrelay() { must in_box systemctl enable --quiet --now authrelay; }
 
 # One number of `authrelayctl status --json`, wherever it stands: the tests ask by name only.
