@@ -43,7 +43,7 @@ typedef struct ControlStatus {
  *
  * authrelayctl knows these names and shows them well; it shows others as they are. Numbers: grants,
  * max_grants, sessions, revocations, users, ttl (seconds), generation, written (seconds since the epoch),
- * base_records, delta_records, stale, expired, refused_by_policy, started (seconds since the epoch). What
+ * base_records, delta_records, stale, suppressed, expired, refused_by_policy, started (seconds). What
  * sources or patterns count is not to be repeated as a sum. Texts: version; state, "ok" or "degraded";
  * publish_error and problem, absent when there is none; last_login, "ADDRESS USER PATTERN"; last_login_at
  * goes with it as a number, seconds since the epoch. */

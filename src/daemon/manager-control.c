@@ -27,6 +27,7 @@ static int on_status(void *userdata, ControlStatus *ret) {
         control_status_number(ret, "base_records", m->report.base_records);
         control_status_number(ret, "delta_records", m->report.delta_records);
         control_status_number(ret, "stale", m->stale);
+        control_status_number(ret, "suppressed", m->suppressed);
         control_status_number(ret, "expired", m->expired);
         control_status_number(ret, "refused_by_policy", m->refused);
         for (size_t i = 0; i < m->n_inputs; i++) {

@@ -5,12 +5,13 @@
 #include "daemon/manager.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "basic/log.h"
 
-/* A login that is too old is worth one line, not one each. */
-#define STALE_WARN_USEC (10 * USEC_PER_MINUTE)
+/* What makes us blind is worth one line, not one each. */
+#define BLIND_WARN_USEC (10 * USEC_PER_MINUTE)
 
 static Input *input_of(Manager *m, const Source *source) {
         for (size_t i = 0; i < m->n_inputs; i++)
@@ -19,13 +20,20 @@ static Input *input_of(Manager *m, const Source *source) {
         return NULL;
 }
 
+/* True once in a while; `last` is when it was so. */
+static bool is_worth_a_line(usec_t *last, usec_t now) {
+        if (now - *last < BLIND_WARN_USEC && now >= *last)
+                return false;
+        *last = now;
+        return true;
+}
+
 static void on_stale(Manager *m, const char *source, usec_t now, usec_t stamp) {
         char text[TIME_TEXT_BYTES];
 
         m->stale++;
-        if (now - m->stale_warned < STALE_WARN_USEC && now >= m->stale_warned)
+        if (!is_worth_a_line(&m->stale_warned, now))
                 return;
-        m->stale_warned = now;
         log_notice("%s: a login of %s is older than TTL= and grants nothing; if that is now, TimeZone= or a "
                    "clock "
                    "is wrong (later ones are counted in the status)",
@@ -108,6 +116,32 @@ void manager_on_record(void *userdata, Source *source, const Record *record) {
         }
 }
 
+static bool is_server_unit(const Manager *m, Span unit) {
+        size_t n;
+        Pattern *const *patterns = pattern_set_patterns(m->patterns, &n);
+
+        for (size_t i = 0; i < n; i++)
+                if (pattern_has_unit(patterns[i], unit))
+                        return true;
+        return false;
+}
+
+/* What was dropped of others does not concern us: anybody can have messages of his own dropped. */
+static void on_dropped(Manager *m, const Source *source, const char *unit) {
+        char text[LOG_TEXT_BYTES];
+
+        if (unit[0] && !is_server_unit(m, span_from_string(unit)))
+                return;
+        stream_state_gap(m->streams, source->name);
+        m->suppressed += source->dropped;
+        if (is_worth_a_line(&m->suppressed_warned, time_now()))
+                log_warning("%s: %" PRIu64
+                            " messages of %s were suppressed, and logins may be among them: see "
+                            "RateLimitBurst= in journald.conf(5) (later ones are counted in the status)",
+                        source->name, source->dropped,
+                        unit[0] ? log_text(text, span_from_string(unit)) : "a service");
+}
+
 void manager_on_note(void *userdata, Source *source, SourceNote note, const char *text) {
         Manager *m = userdata;
 
@@ -117,6 +151,9 @@ void manager_on_note(void *userdata, Source *source, SourceNote note, const char
                 stream_state_gap(m->streams, source->name);
                 if (text[0])
                         log_warning("%s", text);
+                break;
+        case SOURCE_NOTE_DROPPED:
+                on_dropped(m, source, text);
                 break;
         case SOURCE_NOTE_TROUBLE:
                 log_warning("%s", text);

@@ -60,8 +60,8 @@ typedef struct Manager {
         PublisherReport report;
         int told_error; /* of the publisher, that was logged */
 
-        uint64_t stale, expired, refused;
-        usec_t stale_warned;
+        uint64_t stale, suppressed, expired, refused;
+        usec_t stale_warned, suppressed_warned;
         char last_login[512]; /* "ADDRESS USER PATTERN" */
         usec_t last_login_at;
 } Manager;

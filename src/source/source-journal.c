@@ -13,6 +13,8 @@
 #include <systemd/sd-journal.h>
 #include <systemd/sd-messages.h>
 
+#include "basic/parse-util.h"
+
 #define ENTRIES_AT_ONCE 4096
 #define MESSAGE_MAX_BYTES ((size_t) 8 * 1024)
 #define FIELD_MAX_BYTES ((size_t) 256)
@@ -197,6 +199,18 @@ static bool is_dropped_note(SourceJournal *j) {
                span_equal_string(value, SD_MESSAGE_JOURNAL_DROPPED_STR);
 }
 
+/* "Suppressed 12 messages from dovecot.service": the unit is in no field once its process has gone. */
+static void tell_dropped(SourceJournal *j, Span message) {
+        static const char from[] = " messages from ";
+        const char *at = memmem(message.data, message.size, from, sizeof(from) - 1);
+        Span unit = at ? span_skip(message, (size_t) (at - message.data) + sizeof(from) - 1) : SPAN_NONE;
+        Span value;
+
+        if (get_field(j, "N_DROPPED", &value) < 0 || parse_u64(value, UINT32_MAX, &j->base.dropped) < 0)
+                j->base.dropped = 1;
+        source_note(&j->base, SOURCE_NOTE_DROPPED, "%.*s", (int) unit.size, strempty(unit.data));
+}
+
 static void deliver_entry(SourceJournal *j, usec_t now) {
         Record record = {
                 .ops = &record_ops, .userdata = j, .source = j->base.name, .read_time = now, .proven = true};
@@ -213,7 +227,7 @@ static void deliver_entry(SourceJournal *j, usec_t now) {
                 return;
         if (span_equal_string(identifier, JOURNALD)) {
                 if (is_dropped_note(j))
-                        source_note(&j->base, SOURCE_NOTE_GAP, NULL);
+                        tell_dropped(j, record.message);
                 return;
         }
         memcpy(j->identifier, identifier.data, identifier.size);

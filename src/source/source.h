@@ -14,6 +14,7 @@ typedef struct Source Source;
 /* What a source reports beside records. */
 typedef enum SourceNote {
         SOURCE_NOTE_GAP,     /* messages may be missing before the next one */
+        SOURCE_NOTE_DROPPED, /* the log says that it has not kept `dropped` of them; the text is whose */
         SOURCE_NOTE_TROUBLE, /* something that an administrator should know; the source goes on */
         SOURCE_NOTE_WELL,    /* what the last trouble was about has mended itself */
 } SourceNote;
@@ -39,6 +40,7 @@ struct Source {
         char *name; /* unique among the sources: "journal", or the path of the log */
         SourceSink sink;
         uint64_t records;
+        uint64_t dropped; /* what the last SOURCE_NOTE_DROPPED was about */
         bool in_trouble;
         bool forgeable; /* any local user who can write a log line can forge one here */
 };
