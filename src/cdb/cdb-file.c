@@ -222,7 +222,7 @@ int cdb_writer_add(CdbWriter *w, Span key, Span value) {
          */
         uint64_t more = RECORD_HEAD_BYTES + key.size + value.size + 2 * SLOT_BYTES;
 
-        if (key.size == 0 || key.size > CDB_KEY_MAX_BYTES || value.size > CDB_VALUE_MAX_BYTES)
+        if (key.size > CDB_KEY_MAX_BYTES || value.size > CDB_VALUE_MAX_BYTES)
                 return -EINVAL;
         if (w->error < 0)
                 return w->error;

@@ -14,7 +14,10 @@
 static const char *const shown_numbers[] = {"grants", "max_grants", "ttl", "revocations", "sessions",
         "generation", "written", "base_records", "delta_records", "started", "last_login_at", NULL};
 static const char *const shown_texts[] = {
-        "version", "state", "publish_error", "problem", "last_login", NULL};
+        "version", "state", "publish_error", "tcprules_error", "problem", "last_login", NULL};
+
+/* Those of them that are shown in red. */
+static const char *const troubles[] = {"publish_error", "tcprules_error", "problem", NULL};
 
 static bool is_listed(const char *const *names, const char *name) {
         for (; *names; names++)
@@ -149,8 +152,10 @@ static void print_state(const Ctl *ctl, const ControlStatus *s, usec_t now) {
         }
         (void) putchar('\n');
         for (size_t i = 0; i < s->n_texts; i++)
-                if (streq(s->texts[i].name, "problem") || streq(s->texts[i].name, "publish_error")) {
-                        label(streq(s->texts[i].name, "problem") ? "problem" : "publishing");
+                if (is_listed(troubles, s->texts[i].name)) {
+                        label(streq(s->texts[i].name, "publish_error")      ? "publishing"
+                                : streq(s->texts[i].name, "tcprules_error") ? "tcprules"
+                                                                            : "problem");
                         style_begin(stdout, ctl->color, TABLE_RED);
                         print_untrusted(s->texts[i].value);
                         style_end(stdout, ctl->color, TABLE_RED);

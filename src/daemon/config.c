@@ -5,6 +5,7 @@
 #include "daemon/config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 /* Each has a section in the saved state, and the journal and the rooms have theirs
  * (STATE_FILE_SECTIONS_MAX). */
 #define FILES_MAX 60
+/* Room for a name beside it. */
+#define TCPRULES_PATH_MAX_BYTES 512
 #define LIST_FILE_MAX_BYTES ((size_t) 16 * 1024 * 1024)
 
 /* What a key's value is read with. Returns 0, or -errno after it has said why in `reason`. */
@@ -329,6 +332,46 @@ static int assign_grant(Config *c, const char *key, const char *value, Reason *r
         return 1;
 }
 
+/* ---- [Outputs] ---- */
+
+/* What is granted there ends only because somebody takes it out of the file; a reboot must be one who does.
+ */
+static int read_tcprules(char **path, const char *value, Reason *reason) {
+        static const char *const own[] = {"relay.cdb", "relay-delta.cdb", "control"};
+        char directory[PATH_MAX], real[PATH_MAX];
+        const char *name = strrchr(value, '/');
+
+        if (!value[0])
+                return read_string(path, value);
+        if (strncmp(value, "/run/", 5) != 0 || !name[1] || strlen(value) > TCPRULES_PATH_MAX_BYTES ||
+                strstr(value, "/../") || strstr(value, "/./") || strstr(value, "//") || streq(name, "/..") ||
+                streq(name, "/."))
+                return because(reason, -EINVAL,
+                        "it must be a file below /run: it carries no expiry, and must be gone after a "
+                        "reboot");
+        for (size_t i = 0; i < ELEMENTSOF(own); i++)
+                if (streq(name + 1, own[i]))
+                        return because(reason, -EINVAL, "that name is taken");
+        (void) snprintf(directory, sizeof(directory), "%.*s", (int) (name - value), value);
+        /* a link out of /run would be found wherever it leads; a directory that is not there yet is not one
+         */
+        if (realpath(directory, real) && strncmp(real, "/run/", 5) != 0 && !streq(real, "/run"))
+                return because(reason, -EINVAL, "it must be a file below /run, and %.100s is %.100s",
+                        directory, real);
+        return read_string(path, value);
+}
+
+static int assign_output(Config *c, const char *key, const char *value, Reason *reason) {
+        if (streq(key, "Tcprules"))
+                return read_tcprules(&c->tcprules, value, reason);
+        if (streq(key, "TcprulesTemplate")) {
+                if (value[0] && value[0] != '/')
+                        return because(reason, -EINVAL, "it must be an absolute path");
+                return read_string(&c->template_path, value);
+        }
+        return 1;
+}
+
 /* ---- [Patterns] ---- */
 
 static int assign_patterns(Config *c, const char *key, const char *value) {
@@ -364,7 +407,8 @@ static int on_assignment(void *userdata, const IniPlace *place, const char *sect
 
         if (!key) {
                 reading->zone = (free(reading->zone), NULL);
-                if (streq(section, "Sources") || streq(section, "Grants") || streq(section, "Patterns"))
+                if (streq(section, "Sources") || streq(section, "Grants") || streq(section, "Outputs") ||
+                        streq(section, "Patterns"))
                         return 0;
                 return warn_unknown(c, place, section, NULL);
         }
@@ -372,6 +416,8 @@ static int on_assignment(void *userdata, const IniPlace *place, const char *sect
                 r = assign_source(reading, place, key, value, &reason);
         else if (streq(section, "Grants"))
                 r = assign_grant(c, key, value, &reason);
+        else if (streq(section, "Outputs"))
+                r = assign_output(c, key, value, &reason);
         else if (streq(section, "Patterns"))
                 r = assign_patterns(c, key, value);
         else
@@ -394,6 +440,10 @@ static int check(Config *c, const char *path, IniError *reterr) {
         if (!config_reads_journal(c) && c->n_files == 0)
                 return ini_error_set(
                         reterr, &place, -EINVAL, "Journal=no and no File=: there is nothing to read");
+        if (c->template_path && !c->tcprules &&
+                string_list_add(
+                        &c->warnings, SPAN_LITERAL("TcprulesTemplate= has no effect without Tcprules=")) < 0)
+                return ini_error_set(reterr, &place, -ENOMEM, "out of memory");
         for (uint32_t i = 0; i < c->policy.always.n; i++) {
                 const IpNetwork *n = &c->policy.always.items[i];
                 char text[IP_TEXT_BYTES];
@@ -431,6 +481,8 @@ int config_load(const char *path, bool optional, Config *ret, IniError *reterr) 
         free(reading.zone);
         if (r >= 0)
                 r = check(&c, path, reterr);
+        if (r >= 0 && c.tcprules && c.template_path)
+                r = tcprules_template_load(c.template_path, &c.tcprules_template, reterr);
         if (r < 0)
                 return r;
         *ret = c;
@@ -443,6 +495,9 @@ void config_done(Config *c) {
         free(c->journal_namespace);
         forget_files(c);
         policy_done(&c->policy);
+        free(c->tcprules);
+        free(c->template_path);
+        tcprules_template_free(c->tcprules_template);
         string_list_done(&c->pattern_directories);
         string_list_done(&c->enable);
         string_list_done(&c->warnings);

@@ -5,6 +5,7 @@
 
 #include "basic/ini-file.h"
 #include "grant/policy.h"
+#include "publish/tcprules-template.h"
 
 typedef enum ConfigJournal {
         CONFIG_JOURNAL_AUTO, /* yes, unless there is another source */
@@ -30,6 +31,9 @@ typedef struct Config {
         size_t n_files;
         Policy policy;
         bool publish_users;
+        char *tcprules;                      /* NULL: none is written */
+        char *template_path;                 /* TcprulesTemplate= */
+        TcprulesTemplate *tcprules_template; /* NULL: there is none */
         StringList pattern_directories;
         bool has_enable;
         StringList enable;

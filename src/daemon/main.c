@@ -10,15 +10,17 @@
 
 static const char *arg_config;
 static const char *arg_patterns;
+static bool arg_static;
 
 static void print_help(FILE *out) {
-        (void) fprintf(out, "authrelayd [--config=FILE] [--patterns=DIR] [--debug]\n"
+        (void) fprintf(out, "authrelayd [--config=FILE] [--patterns=DIR] [--debug] [--static]\n"
                             "\n"
                             "Lets clients relay mail for a while after they logged in by POP3 or IMAP.\n"
                             "\n"
                             "  --config=FILE   configuration (default " CONFIG_FILE ")\n"
                             "  --patterns=DIR  the only directory to read patterns from\n"
                             "  --debug         log more\n"
+                            "  --static        take grants out of the files that carry no expiry, and exit\n"
                             "  --help          this text\n"
                             "  --version       the version\n"
                             "\n"
@@ -31,6 +33,7 @@ static int parse_argv(int argc, char *argv[]) {
                 {"config", required_argument, NULL, 'c'},
                 {"patterns", required_argument, NULL, 'p'},
                 {"debug", no_argument, NULL, 'd'},
+                {"static", no_argument, NULL, 's'},
                 {"help", no_argument, NULL, 'h'},
                 {"version", no_argument, NULL, 'V'},
                 {0},
@@ -47,6 +50,9 @@ static int parse_argv(int argc, char *argv[]) {
                         break;
                 case 'd':
                         log_set_max_level(LOG_DEBUG);
+                        break;
+                case 's':
+                        arg_static = true;
                         break;
                 case 'h':
                         print_help(stdout);
@@ -85,6 +91,8 @@ int main(int argc, char *argv[]) {
         options.runtime_directory = directory_from("RUNTIME_DIRECTORY", "/run/authrelay");
         options.state_directory = directory_from("STATE_DIRECTORY", "/var/lib/authrelay");
         options.journal = getenv("JOURNAL_STREAM") != NULL;
+        if (arg_static)
+                return manager_write_static(&options) < 0 ? 1 : 0;
         if (descriptors_receive(&descriptors) < 0)
                 return 1;
         if (manager_new(&options, &m) < 0)

@@ -64,8 +64,18 @@ static int on_status(void *userdata, ControlStatus *ret) {
                 control_status_text(ret, "publish_error", span_from_string(strerror(-m->report.error)));
         if (problem)
                 control_status_text(ret, "problem", span_from_string(problem));
+        if (m->config.tcprules) {
+                if (m->tcprules_report.error == 0)
+                        control_status_number(ret, "tcprules", m->tcprules_report.rules);
+                if (m->tcprules_report.left_out > 0)
+                        control_status_number(ret, "tcprules_left_out", m->tcprules_report.left_out);
+                if (m->tcprules_report.error < 0)
+                        control_status_text(ret, "tcprules_error",
+                                span_from_string(strerror(-m->tcprules_report.error)));
+        }
         control_status_text(ret, "state",
-                problem || m->report.error < 0 ? SPAN_LITERAL("degraded") : SPAN_LITERAL("ok"));
+                problem || m->report.error < 0 || m->tcprules_report.error < 0 ? SPAN_LITERAL("degraded")
+                                                                               : SPAN_LITERAL("ok"));
         if (m->last_login_at > 0) {
                 control_status_text(ret, "last_login", span_from_string(m->last_login));
                 control_status_number(ret, "last_login_at", m->last_login_at / USEC_PER_SEC);

@@ -203,13 +203,19 @@ void manager_on_grant_event(void *userdata, const GrantEvent *event) {
         switch (event->type) {
         case GRANT_EVENT_REVOKED:
                 m->revocations_dirty = true;
-                /* fall through */
+                /* one inside Always= lasts beyond the daemon */
+                tcprules_output_touch(m->tcprules, true);
+                publish_event(m, event);
+                break;
         case GRANT_EVENT_GRANTED:
+                tcprules_output_touch(m->tcprules, false);
+                /* fall through */
         case GRANT_EVENT_EXTENDED:
                 publish_event(m, event);
                 break;
         case GRANT_EVENT_EXPIRED:
                 m->expired++;
+                tcprules_output_touch(m->tcprules, false);
                 break;
         case GRANT_EVENT_REFUSED:
                 m->refused++;
@@ -222,7 +228,8 @@ void manager_on_grant_event(void *userdata, const GrantEvent *event) {
 
 typedef struct Snapshot {
         Manager *m;
-        PublisherSink *sink;
+        int (*each)(void *userdata, const RelayEntry *entry);
+        void *userdata;
 } Snapshot;
 
 static int add_static(void *userdata, const IpNetwork *network, bool always) {
@@ -233,7 +240,7 @@ static int add_static(void *userdata, const IpNetwork *network, bool always) {
                 .how = always ? SPAN_LITERAL("always") : SPAN_LITERAL("never"),
         };
 
-        return publisher_sink_add(s->sink, &entry);
+        return s->each(s->userdata, &entry);
 }
 
 static bool is_covered_by_grant(void *userdata, const IpNetwork *network) {
@@ -247,12 +254,21 @@ static int add_record(void *userdata, const RelayEntry *entry) {
 
         if (policy_is_static(&s->m->config.policy, &entry->network))
                 return 0;
-        return publisher_sink_add(s->sink, entry);
+        return s->each(s->userdata, entry);
 }
 
-int manager_on_snapshot(void *userdata, PublisherSink *sink) {
-        Snapshot s = {userdata, sink};
+int manager_each_record(
+        void *userdata, int (*each)(void *userdata, const RelayEntry *entry), void *each_userdata) {
+        Snapshot s = {userdata, each, each_userdata};
         int r = policy_each_static(&s.m->config.policy, is_covered_by_grant, add_static, &s);
 
         return r < 0 ? r : grant_table_each_record(s.m->grants, time_now() / USEC_PER_SEC, add_record, &s);
+}
+
+static int add_to_sink(void *userdata, const RelayEntry *entry) {
+        return publisher_sink_add(userdata, entry);
+}
+
+int manager_on_snapshot(void *userdata, PublisherSink *sink) {
+        return manager_each_record(userdata, add_to_sink, sink);
 }

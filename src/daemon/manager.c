@@ -52,9 +52,12 @@ static int save_revocations(Manager *m) {
 }
 
 int manager_settle(Manager *m) {
-        int r = save_revocations(m), k = publisher_flush(m->publisher);
+        int r = save_revocations(m), k = publisher_flush(m->publisher),
+            j = tcprules_output_flush(m->tcprules);
 
-        return r < 0 ? r : k;
+        if (k < 0)
+                j = k;
+        return r < 0 ? r : j;
 }
 
 /* ---- timers ---- */
@@ -148,6 +151,7 @@ static bool is_healthy(Manager *m) {
 static void judge_again(Manager *m) {
         grant_table_set_policy(m->grants, &m->config.policy, time_now() / USEC_PER_SEC);
         (void) publisher_rewrite(m->publisher);
+        tcprules_output_touch(m->tcprules, true);
         m->due = 0;
 }
 
@@ -261,6 +265,7 @@ int manager_reload(Manager *m, IniError *reterr) {
         m->n_inputs = n_inputs;
         manager_free_inputs(old_inputs, n_old);
         pattern_set_free(old_patterns);
+        manager_configure_outputs(m);
         publisher_set_options(m->publisher, m->config.policy.ttl, m->config.publish_users);
         judge_again(m);
         set_names(m);
@@ -429,13 +434,16 @@ static int set_up(Manager *m) {
                 return log_errno(LOG_ERR, r, "the daemon can't be set up");
         open_host_addresses(m);
         set_names(m);
-        r = open_publisher(m);
+        r = manager_open_outputs(m);
+        if (r >= 0)
+                r = open_publisher(m);
         if (r < 0)
                 return r;
         manager_load_state(m);
         manager_merge_published(m);
         /* first of all, what readers go by; a disk that is full now is retried later */
         (void) publisher_flush(m->publisher);
+        (void) tcprules_output_flush(m->tcprules);
         return open_control(m);
 }
 
@@ -465,6 +473,7 @@ Manager *manager_free(Manager *m) {
         control_server_free(m->control);
         manager_free_inputs(m->inputs, m->inputs ? m->n_inputs : 0);
         publisher_free(m->publisher);
+        tcprules_output_free(m->tcprules);
         grant_table_free(m->grants);
         stream_state_free(m->streams);
         event_log_free(m->event_log);

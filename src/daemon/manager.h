@@ -15,6 +15,7 @@
 #include "match/pattern-set.h"
 #include "publish/event-log.h"
 #include "publish/publisher.h"
+#include "publish/tcprules-output.h"
 #include "source/source.h"
 
 typedef struct ManagerOptions {
@@ -44,6 +45,7 @@ typedef struct Manager {
         size_t n_inputs;
         GrantTable *grants;
         Publisher *publisher;
+        TcprulesOutput *tcprules;
         EventLog *event_log;
         ControlServer *control;
         HostAddresses *host;
@@ -59,6 +61,7 @@ typedef struct Manager {
         int64_t clock_offset; /* wall clock − CLOCK_BOOTTIME at the last tick, usec */
         PublisherReport report;
         int told_error; /* of the publisher, that was logged */
+        TcprulesReport tcprules_report;
 
         uint64_t stale, suppressed, expired, refused;
         usec_t stale_warned, suppressed_warned;
@@ -90,6 +93,9 @@ void manager_on_named(void *userdata, const Login *login);
 void manager_on_note(void *userdata, Source *source, SourceNote note, const char *text);
 void manager_on_grant_event(void *userdata, const GrantEvent *event);
 int manager_on_snapshot(void *userdata, PublisherSink *sink);
+/* Gives every record that is published now to `each`. Returns 0 or what that returned. */
+int manager_each_record(
+        void *userdata, int (*each)(void *userdata, const RelayEntry *entry), void *each_userdata);
 
 /* manager-input.c */
 /* Makes the sources that the configuration asks for, not attached yet. The caller frees them with
@@ -107,6 +113,14 @@ int manager_save_state(Manager *m);
 int manager_save_revocations(Manager *m);
 /* Takes back the grants that were published after the state was saved. */
 void manager_merge_published(Manager *m);
+
+/* manager-outputs.c */
+int manager_open_outputs(Manager *m);
+/* Goes by m->config from now on. */
+void manager_configure_outputs(Manager *m);
+/* Leaves every file that carries no expiry with its static part alone, without a manager. Returns 0, or
+ * -errno after it has logged why. */
+int manager_write_static(const ManagerOptions *options);
 
 /* manager-control.c */
 extern const ControlHandlers manager_control_handlers;

@@ -193,6 +193,62 @@ static void test_errors(_unused_ void **state) {
                 check_error(cases[i].text, cases[i].reason);
 }
 
+static void test_outputs(_unused_ void **state) {
+        static const char template[] = "TcprulesTemplate=";
+        char text[PATH_MAX + 200], directory[PATH_MAX];
+        IniError error = {""};
+        Config c;
+
+        load(&c, "[Outputs]\nTcprules=/run/nowhere/tcp.smtp.cdb\n");
+        assert_string_equal(c.tcprules, "/run/nowhere/tcp.smtp.cdb");
+        assert_null(c.tcprules_template);
+        config_done(&c);
+        load(&c, "[Outputs]\nTcprules=/run/a.cdb\nTcprules=\n");
+        assert_null(c.tcprules);
+        config_done(&c);
+
+        assert_non_null(getcwd(directory, sizeof(directory)));
+        put_text("rules", "10.:deny\n:allow\n");
+        (void) snprintf(text, sizeof(text), "[Outputs]\nTcprules=/run/a.cdb\n%s%s/rules\n", template, directory);
+        load(&c, text);
+        assert_non_null(c.tcprules_template);
+        assert_int_equal(c.tcprules_template->n_rules, 2);
+        config_done(&c);
+        put_text("rules", ":allow\n10.:den\n");
+        put_text("a.conf", text);
+        assert_int_equal(config_load("a.conf", false, &c, &error), -EINVAL);
+        (void) snprintf(text, sizeof(text), "%s/rules:2: it is not ADDRESS:allow or ADDRESS:deny", directory);
+        assert_string_equal(error.text, text);
+        load(&c, "[Outputs]\nTcprulesTemplate=/nowhere\n");
+        assert_int_equal(c.warnings.n, 1);
+        assert_string_equal(c.warnings.items[0], "TcprulesTemplate= has no effect without Tcprules=");
+        config_done(&c);
+}
+
+static void test_paths_of_tcprules(_unused_ void **state) {
+        static const char *const bad[] = {"tcp.cdb", "/etc/tcp.smtp.cdb", "/run", "/run/", "/run/a/", "/runner/a.cdb",
+                "/var/run/a.cdb", "/run/../etc/a.cdb", "/run/a/..", "/run//a.cdb", "/run/./a.cdb"};
+        static const char *const taken[] = {"relay.cdb", "relay-delta.cdb", "control"};
+        char text[256], reason[256];
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                (void) snprintf(text, sizeof(text), "[Outputs]\nTcprules=%s\n", bad[i]);
+                (void) snprintf(reason, sizeof(reason),
+                        "a.conf:2: Tcprules=%s: it must be a file below /run: it carries no expiry, and must be gone "
+                        "after a reboot",
+                        bad[i]);
+                check_error(text, reason);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(taken); i++) {
+                (void) snprintf(text, sizeof(text), "[Outputs]\nTcprules=/run/authrelay/%s\n", taken[i]);
+                (void) snprintf(reason, sizeof(reason), "a.conf:2: Tcprules=/run/authrelay/%s: that name is taken",
+                        taken[i]);
+                check_error(text, reason);
+        }
+        check_error("[Outputs]\nTcprulesTemplate=tcp.smtp\n",
+                "a.conf:2: TcprulesTemplate=tcp.smtp: it must be an absolute path");
+}
+
 static void test_many_files(_unused_ void **state) {
         char text[4096] = "[Sources]\n";
         Config c;
@@ -284,6 +340,8 @@ int main(void) {
                 in_directory(test_every_key),
                 in_directory(test_empty_resets),
                 in_directory(test_errors),
+                in_directory(test_outputs),
+                in_directory(test_paths_of_tcprules),
                 in_directory(test_many_files),
                 in_directory(test_warnings),
                 in_directory(test_drop_ins),
