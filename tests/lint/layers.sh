@@ -31,7 +31,7 @@ endings() {
 }
 
 # Inside programs everything but another program may be used.
-plan 20
+plan 21
 is "the rooms are the known ones" "$(find . -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort | paste -sd' ')" \
     "$(tr ' ' '\n' <<<"$LEAVES $ROOMS $PROGRAMS" | sort | paste -sd' ')"
 is "there is something to check" "$(($(includes . | wc -l) > 20))" 1
@@ -39,6 +39,7 @@ is "basic includes nothing" "$(others basic '')" ""
 for room in model cdb state; do is "$room includes leaf rooms only" "$(others $room "$LEAVES")" ""; done
 for room in $ROOMS; do is "$room includes leaf rooms only" "$(others "$room" "$LEAVES")" ""; done
 for room in $PROGRAMS; do is "$room includes no other program" "$(others "$room" "$LEAVES $ROOMS")" ""; done
+is "chain includes little, as it is run at each connection" "$(others chain "basic model cdb")" ""
 is "no header is reached by ../" "$(grep -rn 'include *"\.\./' --include='*.[ch]' .)" ""
 is "pcre2.h stands in one file" "$(confined 'pcre2\.h' match/regex.c)" ""
 is "cdb.h stands in one file" "$(confined 'cdb\.h' cdb/cdb-file.c)" ""
