@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for authrelayctl(1)
 
-__authrelayctl_verb() { # sets verb to the first word that is no option
+__authrelayctl_verb() { # sets verb to the first word that is no option, and format to the one behind it
     local word
-    verb=
+    verb='' format=''
     for word in "${words[@]:1:cword-1}"; do
         case $word in
             -*) ;;
-            *) verb=$word; return ;;
+            *) [ -z "$verb" ] || { format=$word; return; }; verb=$word ;;
         esac
     done
 }
@@ -22,7 +22,7 @@ __authrelayctl_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2"); }
 
 _authrelayctl() {
     # shellcheck disable=SC2034 # _init_completion sets prev
-    local cur prev words cword verb options option directory=()
+    local cur prev words cword verb format options option directory=()
     _init_completion -n =: 2>/dev/null || {
         words=("${COMP_WORDS[@]}") cword=$COMP_CWORD cur=${COMP_WORDS[COMP_CWORD]}
     }
@@ -46,6 +46,7 @@ _authrelayctl() {
                 revoke) options+=' --user= --block --all' ;;
                 explain) options+=' --patterns= --all --summary' ;;
                 patterns) options+=' --patterns= --test --attack' ;;
+                import) options+=' --dry-run' ;;
             esac
             __authrelayctl_words "$options" "$cur"
             [[ ${COMPREPLY[*]} != *= ]] || compopt -o nospace
@@ -56,9 +57,16 @@ _authrelayctl() {
         [[ $option != --patterns=?* ]] || directory=("$option")
     done
     case $verb in
-        '') __authrelayctl_words 'status list check grant revoke unblock reload explain patterns dump' "$cur" ;;
+        '') __authrelayctl_words 'status list check grant revoke unblock reload explain patterns dump import' "$cur" ;;
         check | revoke) __authrelayctl_words "$(__authrelayctl_addresses)" "$cur" ;;
         patterns) __authrelayctl_words "$(__authrelayctl_patterns "${directory[@]}")" "$cur" ;;
+        import)
+            if [ -z "$format" ]; then
+                __authrelayctl_words 'mynetworks pop-before-smtp relay-ctrl smtp-poplock smtp-poplock-static tcprules vpopmail' "$cur"
+            else
+                mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames
+            fi
+            ;;
         explain | dump) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames ;;
     esac
     # a colon of an IPv6 address is a word's end to readline

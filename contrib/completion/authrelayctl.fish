@@ -14,7 +14,8 @@ function __authrelayctl_patterns
     authrelayctl patterns $directory 2>/dev/null | awk 'NR > 1 {print $1}'
 end
 
-set -l verbs status list check grant revoke unblock reload explain patterns dump
+set -l verbs status list check grant revoke unblock reload explain patterns dump import
+set -l formats mynetworks pop-before-smtp relay-ctrl smtp-poplock smtp-poplock-static tcprules vpopmail
 
 complete -c authrelayctl -f
 complete -c authrelayctl -l json -d 'For programs'
@@ -43,4 +44,9 @@ complete -c authrelayctl -n '__fish_seen_subcommand_from explain' -l summary -d 
 complete -c authrelayctl -n '__fish_seen_subcommand_from patterns' -l test -d 'Run the examples'
 complete -c authrelayctl -n '__fish_seen_subcommand_from patterns' -l attack -d 'Try to get past them'
 complete -c authrelayctl -n '__fish_seen_subcommand_from patterns' -a '(__authrelayctl_patterns)'
+complete -c authrelayctl -n "not __fish_seen_subcommand_from $verbs" -a import -d 'What another program knew'
+
+complete -c authrelayctl -n '__fish_seen_subcommand_from import' -l dry-run -d 'List the logins only'
+complete -c authrelayctl -n "__fish_seen_subcommand_from import; and not __fish_seen_subcommand_from $formats" -a "$formats" -d 'Format'
+complete -c authrelayctl -n "__fish_seen_subcommand_from $formats" -F
 complete -c authrelayctl -n '__fish_seen_subcommand_from explain dump' -F

@@ -150,6 +150,50 @@ int control_client_grant(ControlClient *c, const char *network, usec_t ttl, cons
         return call(c, m, r, NULL, reterr);
 }
 
+static int append_logins(sd_bus_message *m, const ControlImport *logins, size_t n) {
+        char address[IP_TEXT_BYTES];
+        int r = sd_bus_message_open_container(m, 'a', "(stay)");
+
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                (void) ((r = sd_bus_message_open_container(m, 'r', "stay")) < 0 ||
+                        (r = sd_bus_message_append(m, "st", ip_addr_format(address, &logins[i].address),
+                                 logins[i].time)) < 0 ||
+                        (r = control_append_bytes(m, logins[i].user)) < 0 ||
+                        (r = sd_bus_message_close_container(m)) < 0);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+/* -EBADMSG unless there is a result for each login. */
+static int read_results(sd_bus_message *m, size_t n, ControlClientResult result, void *userdata) {
+        ControlImportResult row;
+        uint8_t verdict;
+        int r = sd_bus_message_enter_container(m, 'a', "(ys)");
+
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                r = sd_bus_message_read(m, "(ys)", &verdict, &row.reason);
+                if (r == 0 || (r > 0 && verdict >= _CONTROL_IMPORT_VERDICT_MAX))
+                        return -EBADMSG;
+                row.verdict = (ControlImportVerdict) verdict;
+                if (r > 0)
+                        result(userdata, i, &row);
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+int control_client_import(ControlClient *c, const char *from, const ControlImport *logins, size_t n,
+        ControlClientResult result, void *userdata, char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        int r;
+
+        (void) ((r = new_call(c, "Import", &m)) < 0 || (r = sd_bus_message_append(m, "s", from)) < 0 ||
+                (r = append_logins(m, logins, n)) < 0);
+        r = call(c, m, r, &reply, reterr);
+        if (r < 0)
+                return r;
+        r = read_results(reply, n, result, userdata);
+        return r < 0 ? explain(r, reterr) : 0;
+}
+
 /* A call whose answer is a number of grants. */
 static int call_count(ControlClient *c, sd_bus_message *m, int r, uint32_t *ret_count,
         char reterr[static CONTROL_CLIENT_ERROR_BYTES]) {

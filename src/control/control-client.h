@@ -34,6 +34,13 @@ int control_client_list(ControlClient *c, ControlClientRow row, void *userdata,
 int control_client_grant(ControlClient *c, const char *network, usec_t ttl, const char *user,
         char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
 
+/* Called for each login that was sent, in their order; the reason is borrowed for the call. */
+typedef void (*ControlClientResult)(void *userdata, size_t index, const ControlImportResult *result);
+
+/* Hands over at most CONTROL_IMPORT_MAX_LOGINS logins that the program `from` has seen. */
+int control_client_import(ControlClient *c, const char *from, const ControlImport *logins, size_t n,
+        ControlClientResult result, void *userdata, char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
+
 int control_client_revoke(ControlClient *c, const char *network, uint32_t *ret_count,
         char reterr[static CONTROL_CLIENT_ERROR_BYTES]);
 int control_client_revoke_user(ControlClient *c, const char *user, bool block, uint32_t *ret_count,

@@ -16,6 +16,8 @@
 
 #define CONTROL_STATUS_SIGNATURE "a(st)a(say)a(ayaytbb)a(ayayttttt)"
 #define CONTROL_GRANT_CONTENTS "stttayayayayu"
+#define CONTROL_IMPORT_SIGNATURE "sa(stay)"
+#define CONTROL_IMPORT_RESULTS "a(ys)"
 #define CONTROL_LIST_SIGNATURE "a(" CONTROL_GRANT_CONTENTS ")t"
 
 /* Appends and reads bytes; a span that was read is borrowed from the message. Return < 0 on failure. */

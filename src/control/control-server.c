@@ -181,6 +181,78 @@ static int on_grant(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return r < 0 ? refuse(error, r, reason) : sd_bus_reply_method_return(m, NULL);
 }
 
+/* Names of programs stand in the list and in the state: few, short and plain. */
+static bool is_program_name(const char *name) {
+        size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+        return n > 0 && n <= 32 && name[n] == 0;
+}
+
+static int read_login(sd_bus_message *m, ControlImport *ret, sd_bus_error *error) {
+        const char *address;
+        int r;
+
+        if ((r = sd_bus_message_enter_container(m, 'r', "stay")) <= 0 ||
+                (r = sd_bus_message_read(m, "st", &address, &ret->time)) < 0 ||
+                (r = read_user(m, &ret->user, error)) < 0)
+                return r;
+        if (ip_addr_parse(span_from_string(address), &ret->address) < 0)
+                return refuse(error, -EINVAL, "not an address");
+        r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : 1;
+}
+
+static int read_logins(sd_bus_message *m, ControlImport logins[static CONTROL_IMPORT_MAX_LOGINS],
+        size_t *ret_n, sd_bus_error *error) {
+        ControlImport login;
+        size_t n = 0;
+        int r = sd_bus_message_enter_container(m, 'a', "(stay)");
+
+        while (r >= 0 && (r = read_login(m, &login, error)) > 0) {
+                if (n == CONTROL_IMPORT_MAX_LOGINS)
+                        return refuse(error, -E2BIG, "too many logins in one call");
+                logins[n++] = login;
+        }
+        if (r < 0)
+                return r;
+        *ret_n = n;
+        return sd_bus_message_exit_container(m);
+}
+
+static int append_results(sd_bus_message *m, const ControlImportResult *results, size_t n) {
+        int r = sd_bus_message_open_container(m, 'a', "(ys)");
+
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = sd_bus_message_append(
+                        m, "(ys)", (uint8_t) results[i].verdict, strempty(results[i].reason));
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int on_import(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        ControlImportResult results[CONTROL_IMPORT_MAX_LOGINS];
+        ControlImport logins[CONTROL_IMPORT_MAX_LOGINS];
+        char reason[CONTROL_ERROR_BYTES] = "";
+        Connection *c = userdata;
+        const char *from;
+        size_t n = 0;
+        int r;
+
+        if (!is_welcome(c))
+                return 1;
+        if ((r = sd_bus_message_read(m, "s", &from)) < 0 || (r = read_logins(m, logins, &n, error)) < 0)
+                return r;
+        if (!is_program_name(from))
+                return refuse(error, -EINVAL, "not the name of a program");
+        r = c->server->handlers->import(c->server->userdata, c->uid, from, logins, n, results, reason);
+        if (r < 0)
+                return refuse(error, r, reason);
+        if ((r = sd_bus_message_new_method_return(m, &reply)) < 0 ||
+                (r = append_results(reply, results, n)) < 0)
+                return r;
+        return sd_bus_send(c->bus, reply, NULL);
+}
+
 static int revoke_what(Connection *c, sd_bus_message *m, const ControlRevoke *what, sd_bus_error *error) {
         char reason[CONTROL_ERROR_BYTES] = "";
         uint32_t count = 0;
@@ -252,6 +324,8 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD("Status", "", CONTROL_STATUS_SIGNATURE, on_status, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("List", "t", CONTROL_LIST_SIGNATURE, on_list, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Grant", "stay", "", on_grant, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Import", CONTROL_IMPORT_SIGNATURE, CONTROL_IMPORT_RESULTS, on_import,
+                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Revoke", "s", "u", on_revoke, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("RevokeUser", "ayb", "u", on_revoke_user, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("RevokeAll", "", "u", on_revoke_all, SD_BUS_VTABLE_UNPRIVILEGED),

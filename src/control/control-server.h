@@ -62,6 +62,11 @@ typedef struct ControlHandlers {
         int (*grant)(void *userdata, uid_t uid, const IpNetwork *network, usec_t ttl, Span user,
                 char reterr[static CONTROL_ERROR_BYTES]);
 
+        /* Takes `n` logins that the program `from` has seen, at most CONTROL_IMPORT_MAX_LOGINS, for logins
+         * of that time, and says for each what became of it. */
+        int (*import)(void *userdata, uid_t uid, const char *from, const ControlImport *logins, size_t n,
+                ControlImportResult *ret_results, char reterr[static CONTROL_ERROR_BYTES]);
+
         /* Sets *ret_count to the number of grants that ended. None is no error. */
         int (*revoke)(void *userdata, uid_t uid, const ControlRevoke *what, uint32_t *ret_count,
                 char reterr[static CONTROL_ERROR_BYTES]);

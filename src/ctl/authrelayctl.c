@@ -31,6 +31,7 @@ static const Verb verbs[] = {
         {"explain", verb_explain, 0, 1, CTL_OPTION_PATTERNS | CTL_OPTION_SUMMARY | CTL_OPTION_ALL},
         {"patterns", verb_patterns, 0, MANY, CTL_OPTION_PATTERNS | CTL_OPTION_TEST | CTL_OPTION_ATTACK},
         {"dump", verb_dump, 0, 1, 0},
+        {"import", verb_import, 2, 2, CTL_OPTION_DRY_RUN},
 };
 
 static const char help[] =
@@ -45,6 +46,7 @@ static const char help[] =
         "  revoke --all                  The same for everybody's\n"
         "  unblock NAME                  Let a barred user in again\n"
         "  reload                        Read configuration and patterns again\n"
+        "  import FORMAT FILE|DIRECTORY  Take over another program's logins; --dry-run: list them only\n"
         "\n"
         "Without the daemon:\n"
         "  check ADDRESS                 May it relay? Exit status 0: yes, 1: no\n"
@@ -54,6 +56,7 @@ static const char help[] =
         "  patterns [NAME...]            The patterns there are; --patterns=DIR;\n"
         "                                --test: run their examples, --attack: try to get past them\n"
         "  dump [FILE]                   The records of a published file and its delta\n"
+        "  import FORMAT FILE            Write another program's networks as lines for authrelay.conf\n"
         "\n"
         "  --json                        For programs\n"
         "  -h, --help                    This text\n"
@@ -62,7 +65,7 @@ static const char help[] =
         "See authrelayctl(1).\n";
 
 static const char *const option_names[] = {
-        "--ttl", "--user", "--block", "--all", "--patterns", "--summary", "--test", "--attack"};
+        "--ttl", "--user", "--block", "--all", "--patterns", "--summary", "--test", "--attack", "--dry-run"};
 
 static const struct option long_options[] = {
         {"ttl", required_argument, NULL, CTL_OPTION_TTL},
@@ -73,6 +76,7 @@ static const struct option long_options[] = {
         {"summary", no_argument, NULL, CTL_OPTION_SUMMARY},
         {"test", no_argument, NULL, CTL_OPTION_TEST},
         {"attack", no_argument, NULL, CTL_OPTION_ATTACK},
+        {"dry-run", no_argument, NULL, CTL_OPTION_DRY_RUN},
         {"json", no_argument, NULL, 0x1001},
         {"version", no_argument, NULL, 0x1002},
         {"help", no_argument, NULL, 0x1003},
@@ -141,7 +145,8 @@ static bool is_usable(const Verb *verb, const Ctl *ctl) {
                         return false;
                 }
         if (ctl->n_arguments < verb->min_arguments)
-                log_error("%s needs an argument", verb->name);
+                log_error("%s needs %s", verb->name,
+                        verb->min_arguments > 1 ? "two arguments" : "an argument");
         else if (ctl->n_arguments > verb->max_arguments)
                 log_error("%s: too many arguments", verb->name);
         else

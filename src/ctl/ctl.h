@@ -24,6 +24,7 @@ typedef enum CtlOption {
         CTL_OPTION_SUMMARY = 1 << 5,
         CTL_OPTION_TEST = 1 << 6,
         CTL_OPTION_ATTACK = 1 << 7,
+        CTL_OPTION_DRY_RUN = 1 << 8,
 } CtlOption;
 
 typedef struct Ctl {
@@ -61,3 +62,4 @@ int verb_reload(const Ctl *ctl);
 int verb_explain(const Ctl *ctl);
 int verb_patterns(const Ctl *ctl);
 int verb_dump(const Ctl *ctl);
+int verb_import(const Ctl *ctl);

@@ -150,6 +150,54 @@ static int on_grant(void *userdata, uid_t uid, const IpNetwork *network, usec_t 
         return settle(m, reterr);
 }
 
+/* Somebody else's clock may be a little ahead. */
+#define AHEAD_SECONDS 5
+
+/* The login as if it had been read of: what the policy, the revocations and the counts say holds for it. */
+static ControlImportResult import_one(
+        Manager *m, const char *from, const ControlImport *import, uint64_t now) {
+        Login login = {
+                .verdict = MATCH_LOGIN,
+                .address = import->address,
+                .has_address = true,
+                .user = import->user,
+                .pattern = "import",
+                .source = from,
+        };
+        IpNetwork network = policy_network_of(&m->config.policy, &import->address);
+        GrantView view;
+        int r;
+
+        if (import->time > now + AHEAD_SECONDS)
+                return (ControlImportResult){CONTROL_IMPORT_REFUSED, "its time is in the future"};
+        /* what the daemon has seen itself is as new, and it knows more of it */
+        if (grant_table_find(m->grants, &network, &view) && view.last >= import->time && view.until > now)
+                return (ControlImportResult){.verdict = CONTROL_IMPORT_GRANTED};
+        login.time = MIN(import->time, now) * USEC_PER_SEC;
+        m->refusal = NULL;
+        r = grant_table_login(m->grants, &login, now);
+        if (r == GRANT_STALE)
+                return (ControlImportResult){.verdict = CONTROL_IMPORT_STALE};
+        if (r == GRANT_NEW || r == GRANT_EXTENDED)
+                return (ControlImportResult){.verdict = CONTROL_IMPORT_GRANTED};
+        return (ControlImportResult){
+                CONTROL_IMPORT_REFUSED, m->refusal ? m->refusal : "it could not be granted"};
+}
+
+static int on_import(void *userdata, uid_t uid, const char *from, const ControlImport *logins, size_t n,
+        ControlImportResult *ret_results, char reterr[static CONTROL_ERROR_BYTES]) {
+        uint64_t now = time_now() / USEC_PER_SEC;
+        Manager *m = userdata;
+        size_t granted = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                ret_results[i] = import_one(m, from, &logins[i], now);
+                granted += ret_results[i].verdict == CONTROL_IMPORT_GRANTED;
+        }
+        log_notice("uid %u imported %zu of %zu logins from %s", (unsigned) uid, granted, n, from);
+        return settle(m, reterr);
+}
+
 static int on_revoke(void *userdata, uid_t uid, const ControlRevoke *what, uint32_t *ret_count,
         char reterr[static CONTROL_ERROR_BYTES]) {
         Manager *m = userdata;
@@ -207,6 +255,7 @@ const ControlHandlers manager_control_handlers = {
         .status = on_status,
         .list = on_list,
         .grant = on_grant,
+        .import = on_import,
         .revoke = on_revoke,
         .unblock = on_unblock,
         .reload = on_reload,

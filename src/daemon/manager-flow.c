@@ -203,6 +203,7 @@ void manager_on_grant_event(void *userdata, const GrantEvent *event) {
         switch (event->type) {
         case GRANT_EVENT_REVOKED:
                 m->revocations_dirty = true;
+                m->refusal = event->reason;
                 /* one inside Always= lasts beyond the daemon */
                 tcprules_output_touch(m->tcprules, true);
                 publish_event(m, event);
@@ -219,6 +220,7 @@ void manager_on_grant_event(void *userdata, const GrantEvent *event) {
                 break;
         case GRANT_EVENT_REFUSED:
                 m->refused++;
+                m->refusal = event->reason;
                 break;
         default:
                 break;

@@ -67,6 +67,7 @@ typedef struct Manager {
         usec_t stale_warned, suppressed_warned;
         char last_login[512]; /* "ADDRESS USER PATTERN" */
         usec_t last_login_at;
+        const char *refusal; /* why the last login that was refused was; static */
 } Manager;
 
 /* Reads the configuration and the state, publishes, opens everything. What is somebody else's fault (a full

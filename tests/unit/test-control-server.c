@@ -86,7 +86,27 @@ static int on_reload(void *userdata _unused_, uid_t uid _unused_, char reterr[st
         return -EINVAL;
 }
 
-static const ControlHandlers handlers = {on_status, on_list, on_grant, on_revoke, on_unblock, on_reload};
+/* The user says what is to become of the login. */
+static int on_import(void *userdata _unused_, uid_t uid _unused_, const char *from,
+        const ControlImport *logins, size_t n, ControlImportResult *ret_results,
+        char reterr[static CONTROL_ERROR_BYTES]) {
+        if (streq(from, "nobody")) {
+                (void) snprintf(reterr, CONTROL_ERROR_BYTES, "%zu of nobody", n);
+                return -EPERM;
+        }
+        for (size_t i = 0; i < n; i++) {
+                char c = logins[i].user.size > 0 ? logins[i].user.data[0] : 0;
+
+                ret_results[i] = (ControlImportResult){c == 'r'   ? CONTROL_IMPORT_REFUSED
+                                                       : c == 's' ? CONTROL_IMPORT_STALE
+                                                                  : CONTROL_IMPORT_GRANTED,
+                        logins[i].time == 7 && ip_addr_is_v4(&logins[i].address) ? "seven" : NULL};
+        }
+        return 0;
+}
+
+static const ControlHandlers handlers = {
+        on_status, on_list, on_grant, on_import, on_revoke, on_unblock, on_reload};
 
 static _noreturn_ void serve(rlim_t descriptors) {
         struct rlimit limit = {descriptors, descriptors};
@@ -222,6 +242,68 @@ static void test_list(void **state _unused_) {
         stop(pid);
 }
 
+typedef struct Results {
+        size_t n;
+        unsigned verdicts[_CONTROL_IMPORT_VERDICT_MAX];
+        bool is_refused_with_reason;
+} Results;
+
+static void on_result(void *userdata, size_t index, const ControlImportResult *result) {
+        Results *results = userdata;
+
+        assert_int_equal(index, results->n++);
+        assert_true(result->verdict >= 0 && result->verdict < _CONTROL_IMPORT_VERDICT_MAX);
+        results->verdicts[result->verdict]++;
+        if (result->verdict == CONTROL_IMPORT_REFUSED)
+                results->is_refused_with_reason = streq(result->reason, "seven");
+        else
+                assert_string_equal(result->reason, "");
+}
+
+static void test_import(void **state _unused_) {
+        pid_t pid = start(0);
+        _cleanup_(control_client_closep) ControlClient *c = must_open();
+        ControlImport logins[CONTROL_IMPORT_MAX_LOGINS + 1] = {0};
+        char reason[CONTROL_CLIENT_ERROR_BYTES], *name = NULL;
+        Results results = {0};
+
+        for (size_t i = 0; i < ELEMENTSOF(logins); i++) {
+                assert_ok(ip_addr_parse(SPAN_LITERAL("2001:db8::7"), &logins[i].address));
+                logins[i].time = i;
+        }
+        logins[1].user = SPAN_LITERAL("s\xff");
+        assert_ok(ip_addr_parse(SPAN_LITERAL("192.0.2.7"), &logins[7].address));
+        logins[7].user = SPAN_LITERAL("r");
+        assert_ok(control_client_import(
+                c, "relay-ctrl", logins, CONTROL_IMPORT_MAX_LOGINS, on_result, &results, reason));
+        assert_int_equal(results.n, CONTROL_IMPORT_MAX_LOGINS);
+        assert_int_equal(results.verdicts[CONTROL_IMPORT_GRANTED], CONTROL_IMPORT_MAX_LOGINS - 2);
+        assert_int_equal(results.verdicts[CONTROL_IMPORT_STALE], 1);
+        assert_true(results.is_refused_with_reason);
+
+        results.n = 0;
+        assert_ok(control_client_import(c, "x", logins, 0, on_result, &results, reason));
+        assert_true(
+                control_client_import(c, "x", logins, ELEMENTSOF(logins), on_result, &results, reason) < 0);
+        assert_string_equal(reason, "too many logins in one call");
+        assert_true(control_client_import(c, "nobody", logins, 3, on_result, &results, reason) < 0);
+        assert_string_equal(reason, "3 of nobody");
+        for (const char *const *from = (const char *const[]){"", "a b", "../x", "Relay",
+                     "123456789012345678901234567890123", NULL};
+                *from; from++) {
+                assert_true(control_client_import(c, *from, logins, 1, on_result, &results, reason) < 0);
+                assert_string_equal(reason, "not the name of a program");
+        }
+        name = calloc(1, 2000);
+        memset(name, 'x', 1999);
+        logins[0].user = span_from_string(name);
+        assert_true(control_client_import(c, "x", logins, 1, on_result, &results, reason) < 0);
+        assert_string_equal(reason, "the user's name is too long");
+        free(name);
+        assert_int_equal(results.n, 0);
+        stop(pid);
+}
+
 static void test_changes(void **state _unused_) {
         pid_t pid = start(0);
         _cleanup_(control_client_closep) ControlClient *c = must_open();
@@ -330,6 +412,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 in_directory(test_status),
                 in_directory(test_list),
+                in_directory(test_import),
                 in_directory(test_changes),
                 in_directory(test_nonsense),
                 in_directory(test_limit_for_each_uid),
