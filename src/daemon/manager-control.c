@@ -30,6 +30,10 @@ static int on_status(void *userdata, ControlStatus *ret) {
         control_status_number(ret, "suppressed", m->suppressed);
         control_status_number(ret, "expired", m->expired);
         control_status_number(ret, "refused_by_policy", m->refused);
+        if (m->lookup && lookup_server_listeners(m->lookup) > 0) {
+                control_status_number(ret, "lookups", lookup_server_requests(m->lookup));
+                control_status_number(ret, "lookup_connections", lookup_server_connections(m->lookup));
+        }
         for (size_t i = 0; i < m->n_inputs; i++) {
                 const Source *s = m->inputs[i].source;
                 ControlSource row = {

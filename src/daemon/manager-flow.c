@@ -164,32 +164,12 @@ void manager_on_note(void *userdata, Source *source, SourceNote note, const char
         }
 }
 
-static bool is_covered(void *userdata, const IpNetwork *network) {
-        Manager *m = userdata;
-
-        return policy_is_inside_always(&m->config.policy, network) ||
-               grant_table_is_covered(m->grants, network);
-}
-
 static void publish_event(Manager *m, const GrantEvent *event) {
-        RelayEntry entry = {
-                .network = event->network,
-                .verdict = RELAY_ALLOW,
-                .until = event->published,
-                .how = span_from_string(event->pattern),
-                .user = event->user,
-        };
+        RelayEntry entry;
         int r;
 
-        /* a record of the policy stands there already, and for longer */
-        if (policy_is_static(&m->config.policy, &event->network))
+        if (!grant_table_record_of(m->grants, event, &entry))
                 return;
-        if (event->type == GRANT_EVENT_REVOKED) {
-                entry.verdict = is_covered(m, &event->network) ? RELAY_NEVER : RELAY_REVOKED;
-                entry.until = 0;
-                entry.how = SPAN_LITERAL("revoked");
-                entry.user = SPAN_NONE;
-        }
         r = publisher_put(m->publisher, &entry);
         if (r < 0)
                 log_errno(LOG_ERR, r, "a change could not be noted for publication");
@@ -200,19 +180,18 @@ void manager_on_grant_event(void *userdata, const GrantEvent *event) {
 
         m->status_dirty = true;
         m->state_dirty = true;
+        publish_event(m, event);
+        if (grant_table_has_left_records(event))
+                publisher_set_options(m->publisher, m->config.policy.ttl, m->config.publish_users);
         switch (event->type) {
         case GRANT_EVENT_REVOKED:
                 m->revocations_dirty = true;
                 m->refusal = event->reason;
                 /* one inside Always= lasts beyond the daemon */
                 tcprules_output_touch(m->tcprules, true);
-                publish_event(m, event);
                 break;
         case GRANT_EVENT_GRANTED:
                 tcprules_output_touch(m->tcprules, false);
-                /* fall through */
-        case GRANT_EVENT_EXTENDED:
-                publish_event(m, event);
                 break;
         case GRANT_EVENT_EXPIRED:
                 m->expired++;

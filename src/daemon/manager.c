@@ -364,7 +364,7 @@ static void open_host_addresses(Manager *m) {
                 log_errno(LOG_WARNING, r, "the host's own addresses are not known and could be granted");
 }
 
-static int open_control(Manager *m) {
+static int open_sockets(Manager *m) {
         _cleanup_free_ char *path = NULL;
         int fd = descriptors_take(m->options.descriptors, DESCRIPTOR_CONTROL), r;
 
@@ -380,6 +380,7 @@ static int open_control(Manager *m) {
                 r = control_server_listen(m->control, fd);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "the control socket can't be opened");
+        manager_open_lookup(m, path != NULL);
         return 0;
 }
 
@@ -444,7 +445,7 @@ static int set_up(Manager *m) {
         /* first of all, what readers go by; a disk that is full now is retried later */
         (void) publisher_flush(m->publisher);
         (void) tcprules_output_flush(m->tcprules);
-        return open_control(m);
+        return open_sockets(m);
 }
 
 int manager_new(const ManagerOptions *options, Manager **ret) {
@@ -471,6 +472,7 @@ Manager *manager_free(Manager *m) {
         if (!m)
                 return NULL;
         control_server_free(m->control);
+        lookup_server_free(m->lookup);
         manager_free_inputs(m->inputs, m->inputs ? m->n_inputs : 0);
         publisher_free(m->publisher);
         tcprules_output_free(m->tcprules);

@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "control/control-server.h"
+#include "control/lookup-server.h"
 #include "daemon/config.h"
 #include "daemon/descriptors.h"
 #include "daemon/host-addresses.h"
@@ -34,6 +35,12 @@ typedef struct Input {
         bool attached;
 } Input;
 
+/* What has been logged of one kind of trouble on the look-up sockets. */
+typedef struct LookupTold {
+        usec_t at;
+        uint64_t since; /* how often it happened after that */
+} LookupTold;
+
 typedef struct Manager {
         ManagerOptions options;
         sd_event *event;
@@ -48,6 +55,8 @@ typedef struct Manager {
         TcprulesOutput *tcprules;
         EventLog *event_log;
         ControlServer *control;
+        LookupServer *lookup; /* NULL: there was no memory */
+        LookupTold lookup_told[_LOOKUP_TROUBLE_MAX];
         HostAddresses *host;
         NameResolver *names; /* NULL: ResolveNames=no */
 
@@ -114,6 +123,11 @@ int manager_save_state(Manager *m);
 int manager_save_revocations(Manager *m);
 /* Takes back the grants that were published after the state was saved. */
 void manager_merge_published(Manager *m);
+
+/* manager-lookup.c */
+/* Answers on the look-up sockets that systemd has passed, and `by_hand` on one of its own. What can't be
+ * opened is logged, and the daemon goes on. */
+void manager_open_lookup(Manager *m, bool by_hand);
 
 /* manager-outputs.c */
 int manager_open_outputs(Manager *m);

@@ -121,6 +121,7 @@ int grant_store_add(GrantTable *t, const IpNetwork *network, uint32_t until, uin
                 .leases = LEASE_LIST_INIT,
                 .sessions = SESSION_LIST_INIT,
         };
+        t->lengths[ip_network_is_v4(network)][network->length]++;
         heap_set(t, t->used, i);
         t->used++;
         grant_store_sift(t, t->used - 1);
@@ -141,6 +142,7 @@ void grant_store_remove(GrantTable *t, uint32_t i) {
                         t->wide[k] = t->wide[--t->n_wide];
                         break;
                 }
+        t->lengths[ip_network_is_v4(&g->network)][g->network.length]--;
         t->used--;
         if (place < t->used) {
                 heap_set(t, place, t->heap[t->used]);

@@ -2,7 +2,8 @@
 #pragma once
 
 /* Inside of the grant table, for its own files only: grant-store.c keeps the grants, grant-table.c makes and
- * ends them, grant-revoke.c takes them away, grant-view.c shows them, grant-state.c saves them. */
+ * ends them, grant-revoke.c takes them away, grant-view.c shows them, grant-lookup.c
+ * says who may relay, grant-state.c saves them. */
 
 #include "grant/grant-table.h"
 #include "grant/revocation-table.h"
@@ -34,7 +35,8 @@ struct GrantTable {
         Grant *grants;
         uint32_t n, used, free;
         HashIndex index;
-        uint32_t *heap; /* grant numbers; the one that is due first comes first */
+        uint32_t lengths[2][129]; /* [is IPv4][length, as in IpNetwork] -> how many grants have it */
+        uint32_t *heap;           /* grant numbers; the one that is due first comes first */
         StringList names;
         UserTable *users;
         SessionTable *sessions;

@@ -76,10 +76,23 @@ bool grant_table_find(const GrantTable *t, const IpNetwork *network, GrantView *
 /* True if a grant by hand that is wider contains the network. */
 bool grant_table_is_covered(const GrantTable *t, const IpNetwork *network);
 
+/* The record that is published for an event, borrowed like the event; called by the listener. Returns false
+ * when nothing is. */
+bool grant_table_record_of(const GrantTable *t, const GrantEvent *event, RelayEntry *ret);
+
+/* True if records of other networks are of no use any more after the event: those that bar what was revoked
+ * inside a wider grant, which has ended. A new base leaves them out. */
+bool grant_table_has_left_records(const GrantEvent *event);
+
 /* Calls `each` for every record that grants and revocations are published as. Ends early and returns what
  * `each` returned when that is negative. */
 int grant_table_each_record(const GrantTable *t, uint64_t now,
         int (*each)(void *userdata, const RelayEntry *entry), void *userdata);
+
+/* May this address relay at `now`? The answer is the one that relay_lookup() has from the published files as
+ * soon as they are up to date. Returns true, and the record that allows it, borrowed until the next change
+ * of the table. */
+bool grant_table_allows(const GrantTable *t, const IpAddr *address, uint64_t now, RelayEntry *ret);
 
 void grant_table_encode(const GrantTable *t, ByteWriter *w);
 void grant_table_encode_revocations(const GrantTable *t, ByteWriter *w);

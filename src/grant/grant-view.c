@@ -61,6 +61,49 @@ bool grant_table_is_covered(const GrantTable *t, const IpNetwork *network) {
         return false;
 }
 
+/* True if the network was revoked and would be allowed by something wider. */
+static bool is_barred(const GrantTable *t, const IpNetwork *network) {
+        return revocation_table_has(t->revocations, network) && grant_table_is_inside_wider(t, network);
+}
+
+bool grant_table_record_of(const GrantTable *t, const GrantEvent *event, RelayEntry *ret) {
+        RelayEntry barred = {
+                .network = event->network, .verdict = RELAY_NEVER, .how = SPAN_LITERAL("revoked")};
+
+        /* a record of the policy stands there already, and for longer */
+        if (policy_is_static(t->policy, &event->network))
+                return false;
+        switch (event->type) {
+        case GRANT_EVENT_GRANTED:
+        case GRANT_EVENT_EXTENDED:
+                *ret = (RelayEntry){
+                        .network = event->network,
+                        .verdict = RELAY_ALLOW,
+                        .until = event->published,
+                        .how = span_from_string(event->pattern),
+                        .user = event->user,
+                };
+                return true;
+        case GRANT_EVENT_EXPIRED:
+                /* it was revoked once, and what is wider came later than the login that overcame that */
+                *ret = barred;
+                return is_barred(t, &event->network);
+        case GRANT_EVENT_REVOKED:
+                *ret = barred;
+                /* a grant that ended with a wider network, or by a rule, has no revocation of its own */
+                if (!is_barred(t, &event->network))
+                        ret->verdict = RELAY_REVOKED;
+                return true;
+        default:
+                return false;
+        }
+}
+
+bool grant_table_has_left_records(const GrantEvent *event) {
+        return (event->type == GRANT_EVENT_REVOKED || event->type == GRANT_EVENT_EXPIRED) &&
+               event->network.length < 128 && streq(event->pattern, "manual");
+}
+
 int grant_table_each_record(const GrantTable *t, uint64_t now,
         int (*each)(void *userdata, const RelayEntry *entry), void *userdata) {
         int r;
@@ -82,7 +125,7 @@ int grant_table_each_record(const GrantTable *t, uint64_t now,
                 RelayEntry entry = {.network = *n, .verdict = RELAY_NEVER, .how = SPAN_LITERAL("revoked")};
 
                 /* an address that logged in again has a grant in its revocation's place */
-                if (grant_store_find(t, n) != HASH_INDEX_NONE || !grant_table_is_inside_wider(t, n))
+                if (grant_store_find(t, n) != HASH_INDEX_NONE || !is_barred(t, n))
                         continue;
                 r = each(userdata, &entry);
                 if (r < 0)

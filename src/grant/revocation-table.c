@@ -66,6 +66,10 @@ static uint32_t find(const RevocationTable *t, const IpNetwork *n) {
         return hash_index_find(&t->index, key_of(n), revocation_equal, t->items);
 }
 
+bool revocation_table_has(const RevocationTable *t, const IpNetwork *network) {
+        return find(t, network) != HASH_INDEX_NONE;
+}
+
 int revocation_table_put(RevocationTable *t, const Revocation *revocation) {
         uint32_t i = find(t, &revocation->network);
         Revocation *more;

@@ -47,6 +47,8 @@ const char *revocation_table_refuses(
 void revocation_table_expire(RevocationTable *t, uint64_t now,
         bool (*is_covered)(void *userdata, const IpNetwork *network), void *userdata);
 
+/* True if this very network is revoked. */
+bool revocation_table_has(const RevocationTable *t, const IpNetwork *network);
 uint32_t revocation_table_count(const RevocationTable *t);
 const Revocation *revocation_table_get(const RevocationTable *t, uint32_t i);
 

@@ -33,9 +33,9 @@ static char how_byte(char c) {
         return is_how(c) ? c : '_';
 }
 
-static size_t write_user(char *p, Span user) {
+size_t relay_user_encode(char buf[static RELAY_USER_ENCODED_BYTES], Span user) {
         static const char digits[] = "0123456789ABCDEF";
-        char *start = p;
+        char *p = buf;
 
         for (size_t i = 0; i < MIN(user.size, (size_t) RELAY_USER_MAX_BYTES); i++) {
                 unsigned char c = (unsigned char) user.data[i];
@@ -48,7 +48,7 @@ static size_t write_user(char *p, Span user) {
                         *p++ = digits[c & 15];
                 }
         }
-        return (size_t) (p - start);
+        return (size_t) (p - buf);
 }
 
 size_t relay_value_format(char buf[static RELAY_VALUE_BYTES], const RelayEntry *entry) {
@@ -63,7 +63,7 @@ size_t relay_value_format(char buf[static RELAY_VALUE_BYTES], const RelayEntry *
                 buf[n++] = '-'; /* the word is never missing */
         if (entry->user.size > 0) {
                 buf[n++] = ' ';
-                n += write_user(buf + n, entry->user);
+                n += relay_user_encode(buf + n, entry->user);
         }
         buf[n] = 0;
         return n;

@@ -17,6 +17,7 @@ typedef enum RelayVerdict {
 /* Longest HOW, [a-z0-9._-]+, and longest user name before percent-encoding. */
 #define RELAY_HOW_MAX_BYTES 64
 #define RELAY_USER_MAX_BYTES 255
+#define RELAY_USER_ENCODED_BYTES (3 * RELAY_USER_MAX_BYTES)
 
 typedef struct RelayEntry {
         IpNetwork network;
@@ -27,7 +28,7 @@ typedef struct RelayEntry {
 } RelayEntry;
 
 /* Longest value text, NUL included. */
-#define RELAY_VALUE_BYTES (16 + 24 + RELAY_HOW_MAX_BYTES + 3 * RELAY_USER_MAX_BYTES)
+#define RELAY_VALUE_BYTES (16 + 24 + RELAY_HOW_MAX_BYTES + RELAY_USER_ENCODED_BYTES)
 
 /* Writes the value "VERDICT UNTIL HOW [USER]", the user percent-encoded (RFC 3986, unreserved characters and
  * '@' as they are). Too long a HOW or user is cut; in HOW other bytes become '_' and an empty one is "-".
@@ -37,6 +38,9 @@ size_t relay_value_format(char buf[static RELAY_VALUE_BYTES], const RelayEntry *
 /* Reads a value into verdict, until, how and user of *ret; how and user point into `value`, the user still
  * encoded. Returns 0 or -EBADMSG for anything that relay_value_format() would not have written. */
 int relay_value_parse(Span value, RelayEntry *ret);
+
+/* Percent-encodes a user as it stands there. Returns the number of bytes put into buf, without a NUL. */
+size_t relay_user_encode(char buf[static RELAY_USER_ENCODED_BYTES], Span user);
 
 /* Undoes the percent-encoding of a user. Returns the number of bytes put into buf, or -EBADMSG. */
 int relay_user_decode(Span encoded, char buf[static RELAY_USER_MAX_BYTES]);

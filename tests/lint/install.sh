@@ -13,6 +13,7 @@ has() { printf '%s\n' "${FILES[@]}" | grep -qE "$1"; }
 WANTED=(
     '/s?bin/authrelayd$' '/s?bin/authrelayctl$' '/bin/relaylock$' '/bin/relaypeer$'
     '/systemd/system/authrelay\.service$' '/systemd/system/authrelay\.socket$'
+    '/systemd/system/authrelay-lookup\.socket$' '/systemd/system/authrelay-lookup@\.socket$'
     '/sysusers\.d/authrelay\.conf$' '/tmpfiles\.d/authrelay\.conf$'
     '/authrelay/patterns/dovecot\.pattern$' '/authrelay/patterns/courier-pop3\.pattern$'
     '/etc/authrelay/authrelay\.conf$'
