@@ -27,6 +27,7 @@
 
 static IpNetwork arg_networks[NETWORKS_MAX];
 static unsigned arg_n_networks = 0;
+static bool arg_unix = false;
 static usec_t arg_wait = DEFAULT_WAIT_USEC;
 static bool arg_verbose = false;
 
@@ -39,10 +40,14 @@ static _noreturn_ void wrong_use(const char *what) {
 static void add_network(const char *s) {
         IpNetwork n;
 
+        if (streq(s, "unix")) {
+                arg_unix = true;
+                return;
+        }
         if (arg_n_networks == NETWORKS_MAX)
                 wrong_use("too many -t");
         if (ip_network_parse(span_from_string(s), &n) < 0)
-                wrong_use("-t needs an address or a network");
+                wrong_use("-t needs an address, a network, or 'unix'");
         /* as in authrelayd: nobody's terminators are a good part of the Internet */
         if (ip_network_length(&n) < (ip_network_is_v4(&n) ? 8 : 32))
                 wrong_use("-t needs a smaller network");
@@ -74,7 +79,7 @@ static char **parse_argv(int argc, char **argv) {
                 default:
                         wrong_use("unknown option");
                 }
-        if (arg_n_networks == 0)
+        if (arg_n_networks == 0 && !arg_unix)
                 wrong_use("no -t: nobody may send a header");
         if (optind >= argc || !*argv[optind])
                 wrong_use("no program to run");
@@ -97,18 +102,54 @@ static const char *value_of(const char *entry, const char *name) {
         return strncmp(entry, name, n) == 0 && entry[n] == '=' ? entry + n + 1 : NULL;
 }
 
-/* The peer that the kernel knows must be trusted, and so must every address that relaylock would look at,
- * even where a name is there twice. Behind one relaypeer the second one sees the client that the first was
- * told of: that must be a proxy, too. Returns false, and has said why, if somebody is not. */
-static bool is_sender_trusted(const IpAddr *peer) {
+/* Of a datagram the rest would be lost, and anybody can have sent it. */
+static bool is_stream(void) {
+        int type = 0;
+        socklen_t n = sizeof(type);
+
+        return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM;
+}
+
+/* Who may connect to it is said by the file's mode, and whoever runs us has decided that this is enough. */
+static bool is_unix_socket(void) {
+        struct sockaddr_storage own = {0};
+        socklen_t n = sizeof(own);
+
+        return getsockname(STDIN_FILENO, (struct sockaddr *) &own, &n) == 0 && own.ss_family == AF_UNIX;
+}
+
+/* The peer that the kernel knows must be trusted. Returns false, and has said why, if it is not; its name
+ * for messages is written to `ret`. */
+static bool is_peer_trusted(char ret[static IP_TEXT_BYTES]) {
+        IpAddr peer;
+        bool trusted;
+        int r = chain_peer(&peer);
+
+        if ((r >= 0 || r == -EAFNOSUPPORT) && !is_stream())
+                r = -EPROTOTYPE;
+        if (r == -EAFNOSUPPORT && arg_unix && is_unix_socket()) {
+                (void) strcpy(ret, "unix");
+                return true;
+        }
+        if (r < 0) {
+                chain_say(LOG_ERR, "descriptor 0 is not a connection over IP: %s", strerror(-r));
+                return false;
+        }
+        (void) ip_addr_format(ret, &peer);
+        trusted = is_trusted(&peer);
+        if (!trusted)
+                chain_say(LOG_WARNING, "no header is taken from %s", ret);
+        return trusted;
+}
+
+/* And so must every address that relaylock would look at, even where a name is there twice. Behind one
+ * relaypeer the second one sees the client that the first was told of: that must be a proxy, too. Returns
+ * false, and has said why, if somebody is not. */
+static bool is_environment_trusted(void) {
         static const char *const names[] = {"TCPREMOTEIP", "REMOTE_ADDR"};
         char text[LOG_TEXT_BYTES];
         IpAddr addr;
 
-        if (!is_trusted(peer)) {
-                chain_say(LOG_WARNING, "no header is taken from %s", ip_addr_format(text, peer));
-                return false;
-        }
         for (char **e = environ; *e; e++)
                 for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                         const char *value = value_of(*e, names[i]);
@@ -246,10 +287,8 @@ static void say_header(const ProxyHeader *h, const char *peer) {
 }
 
 int main(int argc, char **argv) {
-        char text[IP_TEXT_BYTES];
+        char peer[IP_TEXT_BYTES];
         ProxyHeader header;
-        IpAddr peer;
-        int r;
 
         if (argc < 1)
                 wrong_use("no argv[0]");
@@ -258,17 +297,11 @@ int main(int argc, char **argv) {
                 wrong_use("does not run setuid or setgid");
         argv = parse_argv(argc, argv);
 
-        r = chain_peer(&peer);
-        if (r < 0) {
-                chain_say(LOG_ERR, "descriptor 0 is not a connection over IP: %s", strerror(-r));
+        if (!is_peer_trusted(peer) || !is_environment_trusted())
                 return EXIT_TROUBLE;
-        }
-        if (!is_sender_trusted(&peer))
-                return EXIT_TROUBLE;
-        (void) ip_addr_format(text, &peer);
-        read_header(&header, text);
+        read_header(&header, peer);
         if (arg_verbose)
-                say_header(&header, text);
+                say_header(&header, peer);
         if (!adjust(&header)) {
                 chain_say(LOG_ERR, "out of memory");
                 return EXIT_TROUBLE;

@@ -9,7 +9,7 @@ TERMINATORS="stunnel:3100:203.0.113.11 haproxy-v1:3200:203.0.113.12 haproxy-v2:3
     haproxy-crc32c:3400:203.0.113.14 hitch-v1:3500:203.0.113.15 hitch-v2:3600:203.0.113.16"
 SMTP='mailfront smtp echo relayclient qmail-validate'
 PEM=/etc/ssl/private/mx.pem
-plan 71
+plan 76
 
 certificate() {
     local tree
@@ -47,6 +47,9 @@ ExecStart=-relaypeer -v -t 127.0.0.1 relaylock -v $SMTP
 StandardInput=socket
 StandardError=journal
 UNIT
+    printf '[Socket]\nListenStream=/run/smtp-haproxy.sock\nAccept=yes\nSocketUser=haproxy\nSocketMode=0600\n' \
+        >"$SEED/etc/systemd/system/smtp-unix.socket"
+    sed 's/-t 127.0.0.1/-t unix/' "$SEED/etc/systemd/system/smtp-accept@.service" >"$SEED/etc/systemd/system/smtp-unix@.service"
 }
 
 # pop3d's run script starts `couriertcpd … $PORT courierpop3login …`, so that what stands before the program goes there.
@@ -72,14 +75,14 @@ connect = 127.0.0.1:2525
 CONF
 }
 
-haproxy_pair() { # NAME BASE SMTP-PORT OPTIONS
+haproxy_pair() { # NAME BASE SMTP-SERVER OPTIONS
     cat <<CONF
 listen $1-pop3
     bind :::$2 v4v6 ssl crt $PEM
     server pop3 127.0.0.1:1110 $4
 listen $1-smtp
     bind :::$(($2 + 1)) v4v6 ssl crt $PEM
-    server smtp 127.0.0.1:$3 $4
+    server smtp $3 $4
 CONF
 }
 
@@ -97,10 +100,11 @@ defaults
     timeout client 60s
     timeout server 60s
 CONF
-        haproxy_pair v1 3200 2525 send-proxy
-        haproxy_pair v2 3300 2525 send-proxy-v2
-        haproxy_pair crc32c 3400 2525 'send-proxy-v2 proxy-v2-options crc32c,ssl,cert-cn,authority,unique-id'
-        haproxy_pair accept 3700 2526 send-proxy-v2
+        haproxy_pair v1 3200 127.0.0.1:2525 send-proxy
+        haproxy_pair v2 3300 127.0.0.1:2525 send-proxy-v2
+        haproxy_pair crc32c 3400 127.0.0.1:2525 'send-proxy-v2 proxy-v2-options crc32c,ssl,cert-cn,authority,unique-id'
+        haproxy_pair accept 3700 127.0.0.1:2526 send-proxy-v2
+        haproxy_pair unix 3900 unix@/run/smtp-haproxy.sock send-proxy-v2
         printf '%s\n' 'listen checked' "    bind :::3801 v4v6 ssl crt $PEM" '    option smtpchk EHLO check.example.org' \
             '    server smtp 127.0.0.1:2525 send-proxy-v2 check check-send-proxy inter 500ms rise 1 fall 1'
     } >"$SEED/etc/haproxy/haproxy.cfg"
@@ -164,7 +168,7 @@ BOX_MASK="exim4.service courier-pop-ssl.service hitch.service stunnel.target hap
 for i in 11 12 13 14 15 16 17 18; do must client ip address add "203.0.113.$i/24" dev client0; done
 courier_user
 must in_box systemctl restart courier-authdaemon.service courier-pop.service
-must in_box systemctl start smtp.service smtp-accept.socket
+must in_box systemctl start smtp.service smtp-accept.socket smtp-unix.socket
 must in_box systemctl start stunnel@mail.service hitch-of@{pop3,smtp}-v{1,2}.service
 must in_box rm /etc/systemd/system/haproxy.service # the mask
 must in_box systemctl daemon-reload
@@ -200,6 +204,14 @@ ok "Accept=yes: mail for us comes in" takes_mail 203.0.113.17 3701
 ok "Accept=yes: no relaying before the login" not relays 203.0.113.17 3701
 ok "Accept=yes: a login" log_in 203.0.113.17 3700
 ok "Accept=yes: the client relays" wait_until 10 relays 203.0.113.17 3701
+
+# A UNIX socket that only haproxy may connect to
+must ctl revoke 203.0.113.17
+ok "UNIX socket: mail for us comes in" takes_mail 203.0.113.17 3901
+ok "UNIX socket: no relaying before the login" not relays 203.0.113.17 3901
+ok "UNIX socket: a login" log_in 203.0.113.17 3900
+ok "UNIX socket: the client relays" wait_until 10 relays 203.0.113.17 3901
+ok "UNIX socket: it is known for one" has_said "203.0.113.17 by way of unix"
 
 # The terminator's own connections
 ok "a health check of haproxy's is known for one" has_said "127.0.0.1 speaks for itself"

@@ -296,7 +296,7 @@ static void test_untrusted(_unused_ void **state) {
         RUN(ENV("TCPREMOTEIP=10.0.0.1"), ARGS("-t", "10.0.0.1"), SENT(V1));
         assert_dropped(111, "no header is taken from 127.0.0.1");
         assert_string_equal(rest, V1);
-        RUN(ENV("A=b"), ARGS("-t", "127.0.0.2", "-t", "::1", "-t", "::/32"), SENT(V1));
+        RUN(ENV("A=b"), ARGS("-t", "127.0.0.2", "-t", "::1", "-t", "::/32", "-t", "unix"), SENT(V1));
         assert_dropped(111, "no header is taken from 127.0.0.1");
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 char tcp[100], systemd[100];
@@ -413,7 +413,8 @@ static void close_input(void) {
 }
 
 static void test_descriptor_0(_unused_ void **state) {
-        int fds[2];
+        struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_port = htons(9)};
+        int fds[2], udp;
 
         RUN(ENV("TCPREMOTEIP=127.0.0.1"), .before = close_input);
         assert_dropped(111, "descriptor 0 is not a connection over IP: Bad file descriptor");
@@ -423,10 +424,22 @@ static void test_descriptor_0(_unused_ void **state) {
         assert_dropped(111, "descriptor 0 is not a connection over IP: Socket operation on non-socket");
         (void) close(fds[0]);
         (void) close(fds[1]);
+        udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        assert_true(udp >= 0);
+        assert_int_equal(connect(udp, (struct sockaddr *) &to, sizeof(to)), 0);
+        RUN(ENV("TCPREMOTEIP=127.0.0.1"), .input = udp);
+        assert_dropped(111, "descriptor 0 is not a connection over IP: Protocol wrong type");
+        (void) close(udp);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         assert_int_equal(write(fds[1], V1, sizeof(V1) - 1), sizeof(V1) - 1);
         RUN(ENV("TCPREMOTEIP=127.0.0.1"), .input = fds[0]);
         assert_dropped(111, "descriptor 0 is not a connection over IP: Address family not supported");
+        RUN(ENV("TCPREMOTEIP=127.0.0.1"), ARGS("-t", "unix"), .input = fds[0]);
+        assert_dropped(111, "no header is taken from TCPREMOTEIP '127.0.0.1'");
+        RUN(ENV("A=b"), ARGS("-vt", "unix"), .input = fds[0]);
+        assert_ran();
+        assert_said("192.0.2.7 by way of unix");
+        assert_has("env TCPREMOTEIP=192.0.2.7");
         (void) close(fds[0]);
         (void) close(fds[1]);
 }
@@ -472,9 +485,9 @@ static void test_wrong_use(_unused_ void **state) {
                 {{"-t"}, "lacks its argument"},
                 {{"-Z"}, "unknown option"},
                 {{"--help"}, "unknown option"},
-                {{"-t", "localhost", "true"}, "an address or a network"},
-                {{"-t", "127.0.0.1/8", "true"}, "an address or a network"},
-                {{"-t", "", "true"}, "an address or a network"},
+                {{"-t", "localhost", "true"}, "an address, a network"},
+                {{"-t", "127.0.0.1/8", "true"}, "an address, a network"},
+                {{"-t", "", "true"}, "an address, a network"},
                 {{"-t", "0.0.0.0/0", "true"}, "a smaller network"},
                 {{"-t", "126.0.0.0/7", "true"}, "a smaller network"},
                 {{"-t", "::/0", "true"}, "a smaller network"},
