@@ -275,6 +275,7 @@ static int parse_rules(Parsing *p, Span data) {
 
 /* ---- vpopmail's open-smtp ---- */
 
+/* A rule, a tab and a time; or, of the table `relay`, an address, a tab and a time. */
 static int parse_open_smtp_line(const Parsing *p, Span line) {
         Span rule, behind, address, instructions;
         Instructions i;
@@ -284,11 +285,14 @@ static int parse_open_smtp_line(const Parsing *p, Span line) {
 
         if (!cut(line, '\t', &rule, &behind))
                 return refuse(p, line, "no tab and no time of the login behind the rule");
-        if (!cut_rule(rule, &address, &instructions, &deny) || deny ||
-                !read_instructions(instructions, &i) || !i.relays)
-                return refuse(p, line, "not a rule that lets somebody relay");
-        if (ip_addr_parse(address, &addr) < 0)
-                return refuse(p, address, "not an address");
+        address = rule;
+        if (ip_addr_parse(rule, &addr) < 0) {
+                if (!cut_rule(rule, &address, &instructions, &deny) || deny ||
+                        !read_instructions(instructions, &i) || !i.relays)
+                        return refuse(p, line, "not a rule that lets somebody relay");
+                if (ip_addr_parse(address, &addr) < 0)
+                        return refuse(p, address, "not an address");
+        }
         if (parse_u64(span_trim(behind), UINT64_MAX / 2, &time) < 0)
                 return refuse(p, line, "what stands behind the tab is no time");
         return take_login(p, address, &addr, time);

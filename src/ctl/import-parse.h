@@ -15,7 +15,7 @@ typedef enum ImportFormat {
         IMPORT_SMTP_POPLOCK,        /* a table of address and time */
         IMPORT_SMTP_POPLOCK_STATIC, /* networks, one a line */
         IMPORT_TCPRULES,            /* what tcprules(1) reads */
-        IMPORT_VPOPMAIL,            /* open-smtp: a rule of tcprules, a tab and a time */
+        IMPORT_VPOPMAIL,            /* open-smtp: a rule or an address, a tab and a time */
         _IMPORT_FORMAT_MAX,
         _IMPORT_FORMAT_INVALID = -22,
 } ImportFormat;

@@ -206,6 +206,10 @@ static void test_vpopmail(_unused_ void **state) {
                 {"192.0.2.7:allow\t5\n",
                         "1 refused 192.0.2.7:allow\t5: not a rule that lets somebody relay\n"},
                 {"10.:allow,RELAYCLIENT=\"\"\t5\n", "1 refused 10.: not an address\n"},
+                /* the table of its SQL back ends */
+                {"192.0.2.7\t1795222923\n2001:db8::7\t5\n10.\t5\n",
+                        "1 login 192.0.2.7 1795222923\n2 login 2001:db8::7 5\n3 refused 10.\t5: not a rule "
+                        "that lets somebody relay\n"},
                 {"\t5\n", "1 refused \t5: not a rule that lets somebody relay\n"},
         };
 
