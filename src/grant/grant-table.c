@@ -229,7 +229,9 @@ void grant_table_logout(GrantTable *t, const Login *login, uint64_t now) {
         name = session_table_hash(
                 t->sessions, strempty(login->pattern), strempty(login->source), login->key);
         i = session_table_find(t->sessions, name);
-        if (i != GRANT_NONE && session_table_close(t->sessions, &t->grants[i].sessions, name))
+        if (i == GRANT_NONE)
+                session_table_note_end(t->sessions, name, (uint32_t) (login->time / USEC_PER_SEC));
+        else if (session_table_close(t->sessions, &t->grants[i].sessions, name))
                 shorten(t, i, login->time / USEC_PER_SEC, now);
 }
 

@@ -9,6 +9,17 @@
 
 #define NONE UINT32_MAX
 
+/* Ends that came before their beginnings. Most are of logins that were refused, such as a webmail program's;
+ * a thousand of them pass in no less than a second. */
+#define ENDS_MAX 1024
+/* How long such an end is good for: a server may use a name again, but hardly so soon. */
+#define END_SECONDS 10
+
+typedef struct End {
+        uint64_t name;
+        uint32_t time; /* 0: none */
+} End;
+
 typedef struct Session {
         uint64_t name;
         uint32_t grant; /* NONE: free, and then next is the next free one */
@@ -21,6 +32,8 @@ struct SessionTable {
         Session *sessions;
         uint32_t n, used, free, room;
         HashIndex by_name;
+        End ends[ENDS_MAX]; /* a ring */
+        unsigned next_end;
         uint64_t seed[2];
 };
 
@@ -71,6 +84,19 @@ uint32_t session_table_find(const SessionTable *t, uint64_t name) {
         return i == HASH_INDEX_NONE ? NONE : t->sessions[i].grant;
 }
 
+void session_table_note_end(SessionTable *t, uint64_t name, uint32_t time) {
+        t->ends[t->next_end] = (End){name, time};
+        t->next_end = (t->next_end + 1) % ENDS_MAX;
+}
+
+static bool has_ended(const SessionTable *t, uint64_t name, uint32_t time) {
+        for (unsigned i = 0; i < ENDS_MAX; i++)
+                if (t->ends[i].name == name && t->ends[i].time > 0 &&
+                        time <= (uint64_t) t->ends[i].time + END_SECONDS)
+                        return true;
+        return false;
+}
+
 static int take_room(SessionTable *t, uint32_t *ret) {
         if (t->used == SESSION_TABLE_MAX)
                 return -ENOSPC;
@@ -103,6 +129,8 @@ int session_table_open(SessionTable *t, uint64_t name, SessionScope scope, uint3
                         t->sessions[i].opened = MAX(t->sessions[i].opened, time);
                 return 0;
         }
+        if (has_ended(t, name, time))
+                return -ESTALE;
         r = take_room(t, &i);
         if (r >= 0)
                 r = hash_index_add(&t->by_name, key_of(&name), i);

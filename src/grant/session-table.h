@@ -34,9 +34,14 @@ DEFINE_CLEANUP(SessionTable *, session_table_free)
  * of them meet. */
 uint64_t session_table_hash(const SessionTable *t, const char *pattern, const char *source, Span key);
 
-/* Opens a session of a grant at `time` (seconds), or moves it there. Returns 0, -ENOSPC or -ENOMEM. */
+/* Opens a session of a grant at `time` (seconds), or moves it there. Returns 0; -ESTALE: its end has been
+ * noted already; -ENOSPC or -ENOMEM. */
 int session_table_open(SessionTable *t, uint64_t name, SessionScope scope, uint32_t grant, SessionList *list,
         uint32_t time);
+
+/* A session that nobody has opened has ended at `time` (seconds): a server of several processes may log its
+ * end before its beginning, as Dovecot does where the two are milliseconds apart. Remembered for a while. */
+void session_table_note_end(SessionTable *t, uint64_t name, uint32_t time);
 
 /* The grant of a session, UINT32_MAX if there is none of this name. */
 uint32_t session_table_find(const SessionTable *t, uint64_t name);

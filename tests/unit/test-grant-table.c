@@ -616,6 +616,34 @@ static void test_sessions(void **state) {
         assert_int_equal(grant_table_count(f->table), 0);
 }
 
+/* A server may log the end of a session before its beginning. */
+static void test_end_before_beginning(void **state) {
+        Fixture *f = *state;
+        GrantView view;
+        char key[16];
+
+        f->policy.max_session = 20 * TTL;
+        logout(f, "k1", T0, T0);
+        assert_int_equal(login_with(f, "192.0.2.7", "k1", T0, T0), GRANT_NEW);
+        assert_int_equal(grant_table_count_sessions(f->table), 0);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + TTL);
+        /* not the end of another one, nor of one that uses the name again later */
+        assert_int_equal(login_with(f, "192.0.2.7", "k2", T0, T0), GRANT_EXTENDED);
+        assert_int_equal(grant_table_count_sessions(f->table), 1);
+        assert_int_equal(login_with(f, "192.0.2.8", "k1", T0 + 11, T0 + 11), GRANT_NEW);
+        assert_int_equal(grant_table_count_sessions(f->table), 2);
+        /* many at a time are remembered, and not more than a few */
+        for (unsigned i = 0; i < 1100; i++) {
+                (void) snprintf(key, sizeof(key), "n%u", i);
+                logout(f, key, T0, T0);
+        }
+        assert_int_equal(login_with(f, "192.0.2.9", "n100", T0, T0), GRANT_NEW);
+        assert_int_equal(grant_table_count_sessions(f->table), 2);
+        assert_int_equal(login_with(f, "192.0.2.9", "n0", T0, T0), GRANT_EXTENDED);
+        assert_int_equal(grant_table_count_sessions(f->table), 3);
+}
+
 /* However short TTL= is, there is time to tell of an open session's grant before the world thinks it over.
  */
 static void test_short_ttl(void **state) {
@@ -1007,6 +1035,7 @@ int main(void) {
                 with_table(test_revoke_all),
                 with_table(test_revoke_inside_wider),
                 with_table(test_sessions),
+                with_table(test_end_before_beginning),
                 with_table(test_short_ttl),
                 with_table(test_revoked_session),
                 with_table(test_round_trip),
