@@ -20,20 +20,24 @@ mailhost_new() { # GROUP
     mkdir -p "$SEED"
     must "$LIB/root" path "$GROUP" ${AUTHRELAY_TEST_SUITE:+"$AUTHRELAY_TEST_SUITE"} >"$WORK/tree"
     DESTDIR=$SEED must meson install -C "$BUILD" --no-rebuild --quiet
-    if [ "$GROUP" = dovecot ]; then dovecot_files; fi
+    if [ -x "$(cat "$WORK/tree")/usr/sbin/dovecot" ]; then dovecot_files; fi
 }
 
 # Two users with a password, plain text allowed, syslog as Debian has it.
 dovecot_files() {
     mkdir -p "$SEED/etc/dovecot" "$SEED/srv/mail"
+    dovecot_conf >"$SEED/etc/dovecot/dovecot.conf"
+    printf '%s\n' 'alice:{plain}secret' 'bob:{plain}secret' >"$SEED/etc/dovecot/users"
+    chmod 644 "$SEED/etc/dovecot/users"
+    chown -R 8:8 "$SEED/srv/mail" # Debian's mail:mail
+}
+
+dovecot_conf() {
     if grep -q '^Version: 1:2\.4' <(dpkg-query --admindir="$(cat "$WORK/tree")/var/lib/dpkg" -s dovecot-core); then
         dovecot_2_4
     else
         dovecot_2_3
-    fi >"$SEED/etc/dovecot/dovecot.conf"
-    printf '%s\n' 'alice:{plain}secret' 'bob:{plain}secret' >"$SEED/etc/dovecot/users"
-    chmod 644 "$SEED/etc/dovecot/users"
-    chown -R 8:8 "$SEED/srv/mail" # Debian's mail:mail
+    fi
 }
 
 dovecot_2_3() {
@@ -163,6 +167,26 @@ courier_user() {
         makeuserdb
         install -d -o courier -g courier -m 750 /run/courier/authdaemon
         setpriv --reuid 8 --regid 8 --clear-groups maildirmake /srv/mail/Maildir'
+}
+
+# A login from an address of its own, and a wrong password from another one. GRANTED is where the genuine ones came from.
+GRANTED=()
+tries() { # WHAT PATTERN PROTOCOL PORT [MAIL-CLIENT-OPTION...]
+    local n=$((${#GRANTED[@]} + 1)) good bad address try
+    good=203.0.113.$((100 + n)) bad=203.0.113.$((200 + n))
+    for address in "$good" "$bad"; do must client ip address add "$address/24" dev client0; done
+    must wait_until 30 port_is_open "$4"
+    try=(client python3 "$LIB/mail-client" "$3" --to "$SERVER4" --port "$4" "${@:5}")
+    ok "$1: a login" "${try[@]}" --from "$good" alice secret
+    ok "$1: is granted" wait_until 10 may_relay "$good"
+    is "$1: by the right pattern, to the right user" "$(grant_of "$good")" "$2 alice"
+    ok "$1: a wrong password is refused" not "${try[@]}" --from "$bad" alice wrong
+    GRANTED+=("$good")
+}
+port_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
+grant_of() { # ADDRESS: "PATTERN USER"
+    ctl list --json | python3 -c 'import json, sys
+print(*[g["pattern"] + " " + str(g["user"]) for g in json.load(sys.stdin) if g["address"] == sys.argv[1]])' "$1"
 }
 
 start_authrelay() { must in_box systemctl enable --quiet --now authrelay; }

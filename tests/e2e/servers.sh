@@ -1,0 +1,128 @@
+#!/bin/bash
+# servers: a genuine login at each of these is granted with the right address and user, a wrong password is not: Dovecot's
+# submission, its own log file, its stderr under multilog, Postfix with SASL, and perdition, imapproxy and nginx in front of
+# a Dovecot, and solid-pop3d. Each as its package comes, all through one authrelay.
+. "$(dirname "$0")/../lib/tap.sh"
+. "$LIB/mailhost.sh"
+plan 39
+
+LOGS=/var/log/test
+
+# Dovecot, as a back end too: IMAP behind the proxies, submission, and Postfix's password checker.
+dovecot_more() {
+    sed -i 's/^protocols.*/protocols = imap submission/' "$SEED/etc/dovecot/dovecot.conf"
+    cat >>"$SEED/etc/dovecot/dovecot.conf" <<'CONF'
+submission_relay_host = 127.0.0.1
+service imap-login {
+  inet_listener imap {
+    port = 1143
+  }
+}
+service auth {
+  unix_listener /var/spool/postfix/private/auth {
+    mode = 0660
+    user = postfix
+    group = postfix
+  }
+}
+CONF
+}
+
+# One more Dovecot with a log of its own.
+dovecot_beside() { # NAME PORT LOG-PATH COMMAND
+    { dovecot_conf | sed 's/^protocols.*/protocols = imap/'; cat <<CONF
+base_dir = /run/dovecot-$1
+log_path = $3
+service imap-login {
+  inet_listener imap {
+    port = $2
+  }
+}
+CONF
+    } >"$SEED/etc/dovecot/$1.conf"
+    printf '[Service]\nExecStart=%s\n' "$4" >"$SEED/etc/systemd/system/dovecot-$1.service"
+}
+
+postfix_files() {
+    mkdir -p "$SEED/etc/postfix"
+    cat >"$SEED/etc/postfix/main.cf" <<'CONF'
+compatibility_level = 3.6
+myhostname = box.example.org
+mydestination = box.example.org
+local_recipient_maps =
+inet_interfaces = all
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = private/auth
+smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
+CONF
+}
+
+# perdition at 143, imapproxy at 2143, nginx at 3143; the Dovecot behind them checks the passwords.
+proxy_files() {
+    mkdir -p "$SEED/etc/default" "$SEED/etc/nginx"
+    cat >"$SEED/etc/default/perdition" <<'CONF'
+RUN_PERDITION=yes
+POP3=no POP3S=no IMAP4S=no MANAGESIEVE=no
+IMAP4_FLAGS="--no_lookup --map_library= --outgoing_server=127.0.0.1 --outgoing_port=1143"
+CONF
+    sed 's/^server_hostname.*/server_hostname 127.0.0.1/; s/^server_port.*/server_port 1143/; s/^listen_port.*/listen_port 2143/' \
+        "$(cat "$WORK/tree")/etc/imapproxy.conf" >"$SEED/etc/imapproxy.conf"
+    cat >"$SEED/etc/nginx/nginx.conf" <<'CONF'
+user www-data;
+pid /run/nginx.pid;
+error_log syslog:server=unix:/dev/log,facility=mail,nohostname info;
+include /etc/nginx/modules-enabled/*.conf;
+events { }
+http {
+    server {
+        listen 127.0.0.1:8080;
+        location = /auth {
+            add_header Auth-Status OK;
+            add_header Auth-Server 127.0.0.1;
+            add_header Auth-Port 1143;
+            return 204;
+        }
+    }
+}
+mail {
+    auth_http 127.0.0.1:8080/auth;
+    server {
+        listen 0.0.0.0:3143;
+        protocol imap;
+    }
+}
+CONF
+}
+
+mailhost_new servers
+mkdir -p "$SEED/etc/systemd/system" "$SEED$LOGS/multilog"
+dovecot_more
+dovecot_beside own 4143 $LOGS/dovecot.log '/usr/sbin/dovecot -F -c /etc/dovecot/own.conf'
+dovecot_beside stderr 5143 /dev/stderr \
+    "/bin/sh -c '/usr/sbin/dovecot -F -c /etc/dovecot/stderr.conf 2>&1 | multilog t $LOGS/multilog'"
+postfix_files
+proxy_files
+echo RUN_MODE=daemon >"$SEED/etc/default/solid-pop3d"
+touch "$SEED$LOGS/dovecot.log" # which Dovecot would make for root alone
+chown 0:4 "$SEED$LOGS/dovecot.log"
+chmod 640 "$SEED$LOGS/dovecot.log"
+mailhost_boot '[Sources]' Journal=yes "File=$LOGS/dovecot.log dovecot" "File=$LOGS/multilog/current dovecot" \
+    '[Patterns]' 'Enable=dovecot perdition imapproxy nginx-mail postfix-sasl solid-pop3d'
+must in_box sh -c 'useradd -m alice; echo alice:secret | chpasswd'
+must in_box systemctl restart dovecot dovecot-own dovecot-stderr postfix perdition imapproxy nginx solid-pop3d
+start_authrelay
+
+tries Dovecot dovecot imap 1143
+tries "Dovecot's submission" dovecot submit 587
+tries "Dovecot's own log file" dovecot imap 4143
+tries "Dovecot's stderr under multilog" dovecot imap 5143
+tries Postfix postfix-sasl submit 25 --recipient alice@box.example.org
+tries perdition perdition imap 143
+tries imapproxy imapproxy imap 2143
+tries nginx nginx-mail imap 3143
+tries solid-pop3d solid-pop3d pop3 110
+
+is "these are granted, and nothing else" "$(grants)" "$(printf '%s\n' "${GRANTED[@]}" | sort | paste -sd' ')"
+is "nothing was untrusted" "$(status_number untrusted)" 0
+is "no login was not understood" "$(status_number hints)" 0
