@@ -10,9 +10,14 @@
 #include <unistd.h>
 
 static int max_level = LOG_INFO;
+static bool always_named = false;
 
 void log_set_max_level(int priority) {
         max_level = priority;
+}
+
+void log_set_always_named(void) {
+        always_named = true;
 }
 
 int log_max_level(void) {
@@ -32,10 +37,10 @@ static _printf_(3, 0) void write_line(int priority, int error, const char *forma
         if (under_journal < 0)
                 under_journal = getenv("JOURNAL_STREAM") != NULL;
         if (under_journal)
-                k = snprintf(line, sizeof(line), "<%d>", priority);
-        else
-                k = snprintf(line, sizeof(line), "%s: ", program_invocation_short_name);
-        n = start = MIN((size_t) MAX(k, 0), sizeof(line) - 2);
+                n = (size_t) snprintf(line, sizeof(line), "<%d>", priority);
+        if (!under_journal || always_named)
+                n += (size_t) snprintf(line + n, sizeof(line) - n, "%s: ", program_invocation_short_name);
+        n = start = MIN(n, sizeof(line) - 2);
         k = vsnprintf(line + n, sizeof(line) - 1 - n, format, ap);
         n = MIN(n + (size_t) MAX(k, 0), sizeof(line) - 2);
         if (error != 0) {

@@ -12,6 +12,10 @@
 void log_set_max_level(int priority);
 int log_max_level(void);
 
+/* Has each line begin with the program's name in the journal, too, where it otherwise has the name of
+ * whatever was started first in an exec chain. */
+void log_set_always_named(void);
+
 /* Writes a line. `priority` is LOG_ERR … LOG_DEBUG of syslog(3). Control bytes in the text are written as
  * '?', and what goes beyond 2 kB is cut. */
 void log_line(int priority, const char *format, ...) _printf_(2, 3);

@@ -39,6 +39,7 @@ void chain_say(int priority, const char *format, ...) {
         va_start(ap, format);
         (void) vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
+        log_set_always_named();
         /* a pipe may be closed between the look at it and the writing */
         (void) sigaction(SIGPIPE, &ignore, &inherited);
         log_line(priority, "%s", text);

@@ -92,6 +92,10 @@ is "revoked in the delta" "$(run 192.0.2.7)" no
 make "$DELTA" '192.0.2.8=allow SOON dovecot'
 is "granted in the delta" "$(run 192.0.2.8)" yes
 
+# In the journal, too, where a line stands under the name of whatever was started first.
+like "a line has the program's name, whatever stderr is" \
+    "$(JOURNAL_STREAM=1:2 TCPREMOTEIP=x "$BIN/relaylock" -f "$BASE" true 2>&1 </dev/null)" '^<4>relaylock: no relaying: '
+
 # Wrong use and a program that is not there are told as daemontools' programs tell it.
 code() { "$BIN/relaylock" "$@" >/dev/null 2>&1 </dev/null; echo $?; }
 is "no program: 100" "$(code)" 100
@@ -105,6 +109,6 @@ make "$DELTA"
 ok "the file is large" test "$(stat -c %s "$BASE")" -gt 40000000
 limited() { TCPREMOTEIP=$1 bash -c 'ulimit -d 1953 -s 1953; exec "$0" -f "$1" env' "$BIN/relaylock" "$BASE" 2>&1; }
 like "under softlimit -m 2000000 a million grants are no trouble" "$(limited 10.5.6.7)" 'RELAYCLIENT='
-is "nor for who has none" "$(limited 172.16.0.1 | grep -cE 'RELAYCLIENT=|relaylock')" 0
+is "nor for who has none" "$(limited 172.16.0.1 | grep -cE '^(RELAYCLIENT=|relaylock:|<)')" 0
 
 plan "$TAP_RUN"

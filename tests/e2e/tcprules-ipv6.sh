@@ -23,6 +23,14 @@ offer() { # ADDRESS RECIPIENT [PORT]
 }
 relays() { offer "$1" someone@foreign.example "${2:-25}"; }
 receives() { offer "$1" someone@example.org "${2:-25}"; }
+refuses() { local reply; reply=$(relays "$@"); [[ $reply = 553\ * ]] || { echo "$reply"; return 1; }; }
+drops() { # ADDRESS: not even a greeting
+    client python3 - "$1" "$(server_for "$1")" <<'PY'
+import socket, sys
+c = socket.create_connection((sys.argv[2], 25), 10, (sys.argv[1], 0))
+sys.exit(c.recv(1) != b"")
+PY
+}
 variables() { # ADDRESS PORT: the environment of a connection from there
     client python3 - "$1" "$(server_for "$1")" "$2" <<'PY'
 import socket, sys
@@ -62,9 +70,9 @@ always="2001:db8:aaaa::allow,QMAILQUEUE=\"/bin/six\",RELAYCLIENT=\"\"
 STATIC="$TEMPLATE
 $always"
 ok "the file is what this tcprules makes of the template and Always=" is_made_of "$STATIC"
-ok "nobody relays yet" not relays 2001:db8::7
+ok "nobody relays yet" refuses 2001:db8::7
 ok "Always= does" relays 2001:db8:aaaa:6:1::
-ok "but Never= inside it" not relays 2001:db8:aaaa:5::1
+ok "but Never= inside it" refuses 2001:db8:aaaa:5::1
 
 log_in 2001:db8::7 # in the host's own network: a host
 log_in 2001:db8::8
@@ -73,9 +81,9 @@ log_in 2001:db8:1:2::99 # elsewhere: a network of 64 bits
 ok "a host relays" wait_until 10 relays 2001:db8::7
 ok "by IPv4, too" wait_until 10 relays 203.0.113.7
 ok "and a network" wait_until 10 relays 2001:db8:1:2::99
-ok "another host does not" not relays 2001:db8::5:6
-ok "nor by IPv4" not relays 203.0.113.8
-ok "what is denied stays denied" not receives 2001:db8::8
+ok "another host does not" refuses 2001:db8::5:6
+ok "nor by IPv4" refuses 203.0.113.8
+ok "what is denied stays denied" drops 2001:db8::8
 ok "the file is what this tcprules makes of these rules" is_made_of "$TEMPLATE
 203.0.113.7:allow,QMAILQUEUE=\"/bin/four\",RELAYCLIENT=\"\"
 2001:db8::7:allow,QMAILQUEUE=\"/bin/six\",RELAYCLIENT=\"\"
@@ -89,9 +97,9 @@ ok "and the other" relays 2001:db8:1::1:2:3:4
 is "it is of an address with a zero group" "$(variable 2001:db8:1::1:2:3:4 TCPREMOTEIP)" =2001:db8:1::1:2:3:4
 log_in 2001:db8:0:5::99 # "2001:db8::5:" is the beginning of others
 ok "one that cannot be told from others by all of its addresses: those that can" wait_until 10 relays 2001:db8:0:5::99
-ok "those that cannot are left out" not relays 2001:db8:0:5:1:2:3:4
+ok "those that cannot are left out" refuses 2001:db8:0:5:1:2:3:4
 is "for they begin like this one" "$(variable 2001:db8:0:5:1:2:3:4 TCPREMOTEIP)$(variable 2001:db8::5:6 TCPREMOTEIP)" =2001:db8::5:1:2:3:4=2001:db8::5:6
-ok "which does not relay" not relays 2001:db8::5:6
+ok "which does not relay" refuses 2001:db8::5:6
 is "and it is counted" "$(status_number tcprules_left_out)" 1
 like "and said" "$(in_box journalctl -o cat -u authrelay)" "tcp.smtp.cdb leaves out grants"
 must ctl revoke --all >/dev/null
@@ -101,7 +109,7 @@ sleep 1.1 # a line has no fractions of a second, and must be later than the revo
 
 # relaylock in the same place
 for a in 2001:db8::7 203.0.113.7; do
-    ok "relaylock: $a does not relay" not relays $a 2526
+    ok "relaylock: $a does not relay" refuses $a 2526
     log_in $a
     ok "logged in, it does" wait_until 10 relays $a 2526
     ok "under tcpserver -6, too" relays $a 2527
@@ -110,11 +118,11 @@ is "which says ::ffff: before an IPv4 address" "$(variable 203.0.113.7 TCPREMOTE
 is "and TCP6" "$(variable 203.0.113.7 PROTO 2528)" =TCP6
 is "-b and -e hold there" "$(variable 203.0.113.7 RBLSMTPD 2528)$(variable 203.0.113.7 GOOD 2528)$(variable 203.0.113.7 RELAYCLIENT 2528)" ==yes=
 is "and set nothing for another client" "$(variable 203.0.113.8 RBLSMTPD 2528)$(variable 203.0.113.8 GOOD 2528)$(variable 203.0.113.8 RELAYCLIENT 2528)" ""
-ok "the relay right of one IPv6 host is not its neighbour's" not relays 2001:db8::5:6 2526
+ok "the relay right of one IPv6 host is not its neighbour's" refuses 2001:db8::5:6 2526
 is "an address of tcpserver that is not in the shortest form of RFC 5952 is the same client" \
     "$(in_box env TCPREMOTEIP=2001:db8:0:0:0::7 relaylock sh -c 'echo ${RELAYCLIENT+yes}')" yes
 must in_box systemctl stop authrelay.service >/dev/null 2>&1
-ok "after a stop nobody relays by the file" not relays 2001:db8::7
+ok "after a stop nobody relays by the file" refuses 2001:db8::7
 ok "but Always=" relays 2001:db8:aaaa:6:1::
 ok "and everybody's mail is taken" receives 2001:db8::7
 ok "which is what this tcprules makes of the static part" is_made_of "$STATIC"

@@ -47,8 +47,16 @@ log_in() { # ADDRESS: a line of a log file, as Dovecot writes it
 offer() { # ADDRESS RECIPIENT [PORT]
     client python3 "$LIB/mail-client" smtp --from "$1" --to $SERVER4 --port "${3:-25}" "$2"
 }
-relays() { offer "$1" someone@foreign.example; }
+relays() { offer "$1" someone@foreign.example "${2:-25}"; }
 receives() { offer "$1" someone@example.org "${2:-25}"; }
+refuses() { local reply; reply=$(relays "$@"); [[ $reply = 553\ * ]] || { echo "$reply"; return 1; }; }
+drops() { # ADDRESS: not even a greeting
+    client python3 - "$1" "$(server_for "$1")" <<'PY'
+import socket, sys
+c = socket.create_connection((sys.argv[2], 25), 10, (sys.argv[1], 0))
+sys.exit(c.recv(1) != b"")
+PY
+}
 variables() { # ADDRESS: what tcpserver puts into the environment of a connection from there
     client python3 - "$1" $SERVER4 <<'PY'
 import socket, sys
@@ -86,11 +94,11 @@ ok "the file is there before tcpserver" in_box test -s $RULES
 ok "and is what tcprules makes of the template and Always=" is_made_of "$STATIC"
 is "anybody may read it" "$(in_box stat -c %a $RULES)" 644
 ok "own mail is taken from anybody" receives 203.0.113.7
-ok "foreign mail is not" not relays 203.0.113.7
+ok "foreign mail is not" refuses 203.0.113.7
 
 log_in 203.0.113.7
 ok "after a login it is" wait_until 10 relays 203.0.113.7
-ok "another client's still is not" not relays 203.0.113.9
+ok "another client's still is not" refuses 203.0.113.9
 ok "the file is what tcprules makes of these rules" is_made_of "$with_7"
 is "what the template sets is kept" "$(variable 203.0.113.7 QMAILQUEUE)$(variable 203.0.113.7 WHO)" '=/usr/local/bin/scan="them"'
 is "with RELAYCLIENT" "$(variable 203.0.113.7 RELAYCLIENT)" =
@@ -99,20 +107,20 @@ log_in 203.0.113.9
 log_in 203.0.113.66
 ok "a login without a rule of its own" wait_until 10 relays 203.0.113.9
 is "gets that of its network" "$(variable 203.0.113.9 QMAILQUEUE)" =/bin/q
-ok "what is denied stays denied" not receives 203.0.113.66
+ok "what is denied stays denied" drops 203.0.113.66
 ok "a grant by hand, of a network" ctl grant 198.51.100.0/23
 ok "a revocation" ctl revoke 203.0.113.9
 ok "is in the file when it is acknowledged" is_made_of "$with_7
 198.51.100.:allow,RELAYCLIENT=\"\"
 198.51.101.:allow,RELAYCLIENT=\"\""
-ok "and counts" not relays 203.0.113.9
+ok "and counts" refuses 203.0.113.9
 must ctl revoke --all >/dev/null
 ok "revoking everybody leaves the static part" is_made_of "$STATIC"
 
 must ctl grant 203.0.113.8 --ttl=3s >/dev/null
 ok "a short grant" relays 203.0.113.8
 sleep 3
-ok "ends in time" wait_until 2 not relays 203.0.113.8
+ok "ends in time" wait_until 2 refuses 203.0.113.8
 ok "by itself" is_made_of "$STATIC"
 
 # However the daemon ends. RestartSec= is an hour here, so nobody else repairs what is left.
@@ -120,7 +128,7 @@ log_in 203.0.113.7
 must wait_until 10 relays 203.0.113.7
 ok "systemctl stop" in_box systemctl stop authrelay.service
 ok "leaves the static part" is_made_of "$STATIC"
-ok "by which nobody relays" not relays 203.0.113.7
+ok "by which nobody relays" refuses 203.0.113.7
 ok "and everybody's mail is taken" receives 203.0.113.9
 must in_box systemctl start authrelay.service
 ok "started again, it has the grant" wait_until 10 is_made_of "$with_7"
@@ -164,7 +172,7 @@ must wait_until 10 relays 203.0.113.7
 # Without the file. This is why it must be there before tcpserver is.
 must in_box systemctl stop authrelay.service >/dev/null 2>&1
 must in_box rm $RULES
-ok "tcpserver -x without its file takes no mail at all" not receives 203.0.113.7
+ok "tcpserver -x without its file takes no mail at all" drops 203.0.113.7
 ok "tcpserver -X takes it" receives 203.0.113.7 2526
 ok "authrelayd --static makes the file, without a daemon" in_box setpriv --reuid authrelay --regid authrelay --clear-groups authrelayd --static
 ok "the static part" is_made_of "$STATIC"
@@ -180,8 +188,8 @@ ln -s /dev/null "$SEED/etc/systemd/system/authrelay.service"
 must "$LIB/box" stop "$BOX"
 mailhost_boot
 must wait_until 20 receives 203.0.113.7 2526
-ok "after a boot without a daemon nobody relays" not offer 203.0.113.7 someone@foreign.example 2526
-ok "and no client does by -x" not relays 203.0.113.7
+ok "after a boot without a daemon nobody relays" refuses 203.0.113.7 2526
+ok "and nobody is served by -x" drops 203.0.113.7
 must in_box rm /etc/systemd/system/authrelay.service
 must in_box systemctl daemon-reload
 must in_box systemctl start authrelay.service
