@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
-static usec_t fake_now;
+static usec_t fake_now, fake_boot;
 
 usec_t time_now(void) {
         struct timespec ts;
@@ -26,8 +26,21 @@ usec_t time_monotonic(void) {
         return (usec_t) ts.tv_sec * USEC_PER_SEC + (usec_t) ts.tv_nsec / 1000;
 }
 
+usec_t time_boot(void) {
+        struct timespec ts;
+
+        if (fake_boot > 0)
+                return fake_boot;
+        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
+        return (usec_t) ts.tv_sec * USEC_PER_SEC + (usec_t) ts.tv_nsec / 1000;
+}
+
 void time_set_fake(usec_t t) {
         fake_now = t;
+}
+
+void time_set_fake_boot(usec_t t) {
+        fake_boot = t;
 }
 
 static const struct {

@@ -23,9 +23,14 @@ usec_t time_now(void);
 
 /* A clock that nobody sets, clock_gettime(2) CLOCK_MONOTONIC: for how long to wait. */
 usec_t time_monotonic(void);
+/* Time since the machine was booted, sleep included, clock_gettime(2) CLOCK_BOOTTIME: the same for all
+ * processes, and nobody sets it. Or what time_set_fake_boot() said. */
+usec_t time_boot(void);
 
 /* Makes time_now() answer `t` until it is called again; 0 goes back to the real clock. For tests. */
 void time_set_fake(usec_t t);
+/* The same for time_boot(). */
+void time_set_fake_boot(usec_t t);
 
 /* Parses a time span as systemd.time(7) has it: "30min", "1h 30s", "90" (seconds), "infinity".
  * Returns 0 and sets *ret_usec, -EINVAL for anything else, -ERANGE when it does not fit. */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@
 #define FILES_MAX 60
 /* Room for a name beside it. */
 #define TCPRULES_PATH_MAX_BYTES 512
+/* Programs, not people. */
+#define VIRTUAL_USERS_MAX 256
 #define LIST_FILE_MAX_BYTES ((size_t) 16 * 1024 * 1024)
 
 /* What a key's value is read with. Returns 0, or -errno after it has said why in `reason`. */
@@ -224,6 +227,61 @@ static int add_file(Reading *reading, const IniPlace *place, const char *value, 
         return 0;
 }
 
+static void forget_virtual_users(Config *c) {
+        c->virtual_users = (free(c->virtual_users), NULL);
+        c->n_virtual_users = 0;
+}
+
+/* A number, or a name; one that this host does not know is trusted with nothing. Returns 1 if there is none.
+ */
+static int find_uid(Span word, uid_t *ret) {
+        _cleanup_free_ char *name = strndup(word.data, word.size);
+        struct passwd *entry;
+        uint64_t number;
+
+        if (!name)
+                return -ENOMEM;
+        if (parse_u64(word, UINT32_MAX - 1, &number) >= 0) {
+                *ret = (uid_t) number;
+                return 0;
+        }
+        entry = getpwnam(name);
+        if (!entry)
+                return 1;
+        *ret = entry->pw_uid;
+        return 0;
+}
+
+static int add_virtual_users(Config *c, const IniPlace *place, const char *value, Reason *reason) {
+        Span rest = span_from_string(value), word;
+        IniError warning;
+
+        if (rest.size == 0)
+                forget_virtual_users(c);
+        while (parse_word(&rest, &word)) {
+                uid_t uid, *more;
+                int r = find_uid(word, &uid);
+
+                if (r < 0)
+                        return r;
+                if (r > 0) {
+                        (void) ini_error_set(&warning, place, 0, "VirtualUsers=%.*s: no such user, ignored",
+                                (int) MIN(word.size, (size_t) 100), word.data);
+                        if (string_list_add(&c->warnings, span_from_string(warning.text)) < 0)
+                                return -ENOMEM;
+                        continue;
+                }
+                if (c->n_virtual_users == VIRTUAL_USERS_MAX)
+                        return because(reason, -E2BIG, "there are more than %d users", VIRTUAL_USERS_MAX);
+                more = reallocarray(c->virtual_users, c->n_virtual_users + 1, sizeof(uid_t));
+                if (!more)
+                        return -ENOMEM;
+                c->virtual_users = more;
+                c->virtual_users[c->n_virtual_users++] = uid;
+        }
+        return 0;
+}
+
 /* 1 when the key is not known. */
 static int assign_source(
         Reading *reading, const IniPlace *place, const char *key, const char *value, Reason *reason) {
@@ -243,6 +301,8 @@ static int assign_source(
                 return add_file(reading, place, value, reason);
         if (streq(key, "ResolveNames"))
                 return parse_boolean(value, &c->resolve_names);
+        if (streq(key, "VirtualUsers"))
+                return add_virtual_users(c, place, value, reason);
         if (streq(key, "TimeZone"))
                 return read_zone(&reading->zone, value, reason);
         return 1;
@@ -494,6 +554,7 @@ void config_done(Config *c) {
         free(c->journal_directory);
         free(c->journal_namespace);
         forget_files(c);
+        forget_virtual_users(c);
         policy_done(&c->policy);
         free(c->tcprules);
         free(c->template_path);

@@ -3,6 +3,8 @@
 
 /* authrelay.conf and its drop-ins, as authrelay.conf(5) describes them. */
 
+#include <sys/types.h>
+
 #include "basic/ini-file.h"
 #include "grant/policy.h"
 #include "publish/tcprules-template.h"
@@ -29,6 +31,8 @@ typedef struct Config {
         bool resolve_names; /* of logins without an address */
         ConfigFile *files;
         size_t n_files;
+        uid_t *virtual_users; /* who speak for any user on the login socket */
+        size_t n_virtual_users;
         Policy policy;
         bool publish_users;
         char *tcprules;                      /* NULL: none is written */

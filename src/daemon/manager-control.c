@@ -48,6 +48,16 @@ static int on_status(void *userdata, ControlStatus *ret) {
                         problem = "a source is in trouble";
                 control_status_source(ret, &row);
         }
+        if (m->logins) {
+                LoginServerCounts counts = login_server_counts(m->logins);
+
+                control_status_source(ret,
+                        &(ControlSource){
+                                .name = "login", .state = "ok", .records = counts.logins + counts.refused});
+                control_status_number(ret, "login_connections", counts.connections);
+                control_status_number(ret, "logins_claimed", counts.logins);
+                control_status_number(ret, "claims_refused", counts.refused);
+        }
         patterns = pattern_set_patterns(m->patterns, &n);
         for (size_t i = 0; i < n; i++) {
                 const Pattern *p = patterns[i];

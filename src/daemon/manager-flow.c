@@ -164,6 +164,31 @@ void manager_on_note(void *userdata, Source *source, SourceNote note, const char
         }
 }
 
+void manager_on_claim(void *userdata, const LoginClaim *claim) {
+        Manager *m = userdata;
+        char who[LOG_TEXT_BYTES], user[LOG_TEXT_BYTES];
+        usec_t now = time_now();
+        Login login = {
+                .verdict = claim->reason ? MATCH_REFUSED : MATCH_LOGIN,
+                .address = claim->address,
+                .has_address = !claim->reason,
+                .user = claim->user,
+                .service = span_from_string(claim->service),
+                .time = now,
+                .pattern = "relaylogin",
+                .source = "login",
+                .reason = claim->reason,
+        };
+
+        if (!claim->reason) {
+                on_login(m, login.source, &login, now);
+                return;
+        }
+        (void) snprintf(
+                who, sizeof(who), "uid %d, user '%.180s'", (int) claim->uid, log_text(user, claim->user));
+        event_log_doubt(m->event_log, &login, span_from_string(who), now);
+}
+
 static void publish_event(Manager *m, const GrantEvent *event) {
         RelayEntry entry;
         int r;

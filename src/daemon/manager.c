@@ -269,6 +269,9 @@ int manager_reload(Manager *m, IniError *reterr) {
         publisher_set_options(m->publisher, m->config.policy.ttl, m->config.publish_users);
         judge_again(m);
         set_names(m);
+        if (m->logins &&
+                login_server_trust(m->logins, m->config.virtual_users, m->config.n_virtual_users) < 0)
+                log_error("VirtualUsers= stays as it was: out of memory");
         for (size_t i = 0; i < m->n_inputs; i++)
                 (void) attach(m, &m->inputs[i]);
         warn_of(&m->config);
@@ -435,6 +438,7 @@ static int set_up(Manager *m) {
                 return log_errno(LOG_ERR, r, "the daemon can't be set up");
         open_host_addresses(m);
         set_names(m);
+        manager_open_logins(m);
         r = manager_open_outputs(m);
         if (r >= 0)
                 r = open_publisher(m);
@@ -473,6 +477,7 @@ Manager *manager_free(Manager *m) {
                 return NULL;
         control_server_free(m->control);
         lookup_server_free(m->lookup);
+        login_server_free(m->logins);
         manager_free_inputs(m->inputs, m->inputs ? m->n_inputs : 0);
         publisher_free(m->publisher);
         tcprules_output_free(m->tcprules);
@@ -506,6 +511,7 @@ int manager_run(Manager *m) {
                 "authrelayd %s: %u grants, %zu sources", VERSION, grant_table_count(m->grants), m->n_inputs);
         r = sd_event_loop(m->event);
         (void) sd_notify(false, "STOPPING=1");
+        manager_keep_logins(m);
         m->state_dirty = true;
         (void) publisher_flush(m->publisher);
         save_all(m);

@@ -17,6 +17,7 @@
 #include "publish/event-log.h"
 #include "publish/publisher.h"
 #include "publish/tcprules-output.h"
+#include "source/login-server.h"
 #include "source/source.h"
 
 typedef struct ManagerOptions {
@@ -57,6 +58,7 @@ typedef struct Manager {
         ControlServer *control;
         LookupServer *lookup; /* NULL: there was no memory */
         LookupTold lookup_told[_LOOKUP_TROUBLE_MAX];
+        LoginServer *logins; /* NULL: no login socket */
         HostAddresses *host;
         NameResolver *names; /* NULL: ResolveNames=no */
 
@@ -102,6 +104,7 @@ void manager_on_record(void *userdata, Source *source, const Record *record);
 void manager_on_named(void *userdata, const Login *login);
 void manager_on_note(void *userdata, Source *source, SourceNote note, const char *text);
 void manager_on_grant_event(void *userdata, const GrantEvent *event);
+void manager_on_claim(void *userdata, const LoginClaim *claim);
 int manager_on_snapshot(void *userdata, PublisherSink *sink);
 /* Gives every record that is published now to `each`. Returns 0 or what that returned. */
 int manager_each_record(
@@ -115,6 +118,12 @@ int manager_make_inputs(Manager *m, const Config *config, const PatternSet *patt
 void manager_free_inputs(Input *inputs, size_t n);
 /* Has these sources go on where the manager's sources of the same names are. */
 void manager_hand_over_positions(const Manager *m, Input *inputs, size_t n);
+
+/* manager-login.c */
+/* Opens the login socket if there is to be one, and goes on with its connections. */
+void manager_open_logins(Manager *m);
+/* Gives the connections to systemd, which gives them to the next daemon. */
+void manager_keep_logins(const Manager *m);
 
 /* manager-state.c */
 void manager_load_state(Manager *m);

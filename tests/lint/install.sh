@@ -11,7 +11,7 @@ mapfile -t FILES < <(find . -type f -o -type l | sed 's|^\.||' | sort)
 has() { printf '%s\n' "${FILES[@]}" | grep -qE "$1"; }
 
 WANTED=(
-    '/s?bin/authrelayd$' '/s?bin/authrelayctl$' '/bin/relaylock$' '/bin/relaypeer$'
+    '/s?bin/authrelayd$' '/s?bin/authrelayctl$' '/bin/relaylock$' '/bin/relaylogin$' '/bin/relaypeer$'
     '/systemd/system/authrelay\.service$' '/systemd/system/authrelay\.socket$'
     '/systemd/system/authrelay-lookup\.socket$' '/systemd/system/authrelay-lookup@\.socket$'
     '/sysusers\.d/authrelay\.conf$' '/tmpfiles\.d/authrelay\.conf$'
@@ -22,15 +22,17 @@ WANTED=(
     '/systemd/catalog/authrelay\.catalog$'
     '/bash-completion/completions/authrelayctl$' '/zsh/site-functions/_authrelayctl$' '/fish/vendor_completions\.d/authrelayctl\.fish$'
     '/authrelay/exim/authrelay\.conf$'
+    '/systemd/system/authrelay-login\.socket$' '/man1/relaylogin\.1' '/authrelay/dovecot/authrelay-postlogin\.conf$'
+    'qmail-pop3d@\.service$' 'qmail-pop3d\.socket$'
     'qmail-smtpd@\.service$' 'qmail-smtpd\.socket$'
 )
-plan $((${#WANTED[@]} + 5))
+plan $((${#WANTED[@]} + 6))
 for w in "${WANTED[@]}"; do ok "there is $w" has "$w"; done
 conf=$(printf '%s\n' "${FILES[@]}" | grep -E '/etc/authrelay/authrelay\.conf$')
 [ -n "$conf" ] || bail "no authrelay.conf is installed"
 is "the default configuration sets nothing: all of it is comments" \
     "$(grep -nvE '^(#.*|;.*|\[[A-Za-z]+\]|)$' ".$conf")" ""
-for program in relaylock relaypeer; do
+for program in relaylock relaylogin relaypeer; do
     is "$program is static" "$(ldd ".$(printf '%s\n' "${FILES[@]}" | grep "/$program\$")" 2>&1 | grep -c '=>')" 0
 done
 is "nothing is setuid or writable for others" "$(find . ! -type l \( -perm /6000 -o -perm /o+w \))" ""

@@ -279,6 +279,41 @@ static void test_warnings(_unused_ void **state) {
         config_done(&c);
 }
 
+static void test_virtual_users(_unused_ void **state) {
+        char text[4000] = "[Sources]\nVirtualUsers=";
+        size_t n = strlen(text);
+        IniError error = {""};
+        Config c;
+
+        load(&c, "[Sources]\nVirtualUsers=0 daemon 4000000000\nVirtualUsers=no-such-user 12\n");
+        assert_int_equal(c.n_virtual_users, 4);
+        assert_int_equal(c.virtual_users[0], 0);
+        assert_int_equal(c.virtual_users[1], 1);
+        assert_int_equal(c.virtual_users[2], 4000000000);
+        assert_int_equal(c.virtual_users[3], 12);
+        assert_int_equal(c.warnings.n, 1);
+        assert_string_equal(
+                c.warnings.items[0], "a.conf:3: VirtualUsers=no-such-user: no such user, ignored");
+        config_done(&c);
+        load(&c, "[Sources]\nVirtualUsers=12\nVirtualUsers=\n");
+        assert_int_equal(c.n_virtual_users, 0);
+        config_done(&c);
+        /* no uid, that is (uid_t) -1 */
+        load(&c, "[Sources]\nVirtualUsers=4294967295 -1\n");
+        assert_int_equal(c.n_virtual_users, 0);
+        assert_int_equal(c.warnings.n, 2);
+        config_done(&c);
+        for (unsigned i = 0; i < 256; i++)
+                n += (size_t) snprintf(text + n, sizeof(text) - n, "%u ", i);
+        load(&c, text);
+        assert_int_equal(c.n_virtual_users, 256);
+        config_done(&c);
+        (void) snprintf(text + n, sizeof(text) - n, "256");
+        put_text("a.conf", text);
+        assert_int_equal(config_load("a.conf", false, &c, &error), -E2BIG);
+        assert_non_null(strstr(error.text, "there are more than 256 users"));
+}
+
 static void test_drop_ins(_unused_ void **state) {
         IniError error = {""};
         Config c;
@@ -344,6 +379,7 @@ int main(void) {
                 in_directory(test_paths_of_tcprules),
                 in_directory(test_many_files),
                 in_directory(test_warnings),
+                in_directory(test_virtual_users),
                 in_directory(test_drop_ins),
                 in_directory(test_lists_in_files),
         };

@@ -67,6 +67,10 @@ static void test_clock(_unused_ void **state) {
         assert_int_equal(time_now(), 5);
         time_set_fake(0);
         assert_in_range(time_now() / USEC_PER_SEC, (usec_t) time(NULL) - 1, (usec_t) time(NULL) + 1);
+        time_set_fake_boot(5);
+        assert_int_equal(time_boot(), 5);
+        time_set_fake_boot(0);
+        assert_true(time_boot() >= time_monotonic());
 }
 
 int main(void) {

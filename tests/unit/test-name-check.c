@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source/name-check.h"
+#include "check.h"
+
+#include <pwd.h>
+#include <signal.h>
+
+#include "basic/time-util.h"
+
+/* What the name service does instead of answering about this one. */
+#define HANGS "hangs"
+#define CRASHES "crashes"
+
+struct passwd *__real_getpwnam(const char *name);
+struct passwd *__wrap_getpwnam(const char *name);
+
+/* Runs in the helper. */
+struct passwd *__wrap_getpwnam(const char *name) {
+        if (streq(name, HANGS))
+                (void) pause();
+        if (streq(name, CRASHES))
+                (void) raise(SIGKILL);
+        return __real_getpwnam(name);
+}
+
+typedef struct Heard {
+        sd_event *event;
+        NameCheck *check;
+        int results[2000];
+        char name[64]; /* of the last one */
+        unsigned n;
+} Heard;
+
+static void on_answer(void *userdata, uint64_t number, int result, Span name) {
+        Heard *h = userdata;
+
+        assert_true(number < ELEMENTSOF(h->results));
+        h->results[number] = result;
+        (void) snprintf(h->name, sizeof(h->name), "%.*s", (int) name.size, strempty(name.data));
+        h->n++;
+}
+
+static int set_up(void **state) {
+        Heard *h = calloc(1, sizeof(Heard));
+
+        if (!h || sd_event_new(&h->event) < 0 || name_check_new(h->event, on_answer, h, &h->check) < 0)
+                return -1;
+        *state = h;
+        return 0;
+}
+
+static int tear_down(void **state) {
+        Heard *h = *state;
+
+        name_check_free(h->check);
+        sd_event_unref(h->event);
+        free(h);
+        return 0;
+}
+
+static void wait_for(Heard *h, unsigned n) {
+        while (h->n < n)
+                assert_true(sd_event_run(h->event, 20 * USEC_PER_SEC) > 0);
+}
+
+static void test_names(void **state) {
+        Heard *h = *state;
+
+        assert_ok(name_check_ask(h->check, 0, 0, SPAN_LITERAL("root")));
+        assert_ok(name_check_ask(h->check, 1, 1, SPAN_LITERAL("root")));
+        assert_ok(name_check_ask(h->check, 2, 0, SPAN_LITERAL("no such user")));
+        assert_ok(name_check_ask(h->check, 3, 4000000000, SPAN_NONE));
+        assert_ok(name_check_ask(h->check, 4, 0, SPAN_NONE));
+        assert_int_equal(h->n, 0); /* from the event loop only */
+        wait_for(h, 5);
+        assert_int_equal(h->results[0], 0);
+        assert_int_equal(h->results[1], -ENOENT);
+        assert_int_equal(h->results[2], -ENOENT);
+        assert_int_equal(h->results[3], -ENOENT);
+        assert_int_equal(h->results[4], 0);
+        assert_string_equal(h->name, "root");
+}
+
+static void test_what_cannot_be_asked(void **state) {
+        Heard *h = *state;
+        char name[NAME_CHECK_NAME_MAX_BYTES + 1];
+
+        memset(name, 'x', sizeof(name));
+        assert_int_equal(name_check_ask(h->check, 0, 0, span_make(name, sizeof(name))), -ENAMETOOLONG);
+        assert_int_equal(name_check_ask(h->check, 0, 0, SPAN_LITERAL("root\0x")), -EINVAL);
+        assert_ok(name_check_ask(h->check, 0, 0, span_make(name, sizeof(name) - 1)));
+        wait_for(h, 1);
+        assert_int_equal(h->results[0], -ENOENT);
+}
+
+/* Everything that waits is answered when time is up, and the next question is as if nothing had been. */
+static void test_a_hanging_name_service(void **state) {
+        Heard *h = *state;
+        unsigned i;
+
+        assert_ok(name_check_ask(h->check, 0, 0, SPAN_LITERAL(HANGS)));
+        for (i = 1; i < NAME_CHECK_WAITING_MAX; i++)
+                assert_ok(name_check_ask(h->check, i, 0, SPAN_LITERAL("root")));
+        assert_int_equal(name_check_ask(h->check, i, 0, SPAN_LITERAL("root")), -E2BIG);
+        wait_for(h, NAME_CHECK_WAITING_MAX);
+        for (i = 0; i < NAME_CHECK_WAITING_MAX; i++)
+                assert_int_equal(h->results[i], -ETIMEDOUT);
+        assert_ok(name_check_ask(h->check, 0, 0, SPAN_LITERAL("root")));
+        wait_for(h, NAME_CHECK_WAITING_MAX + 1);
+        assert_int_equal(h->results[0], 0);
+}
+
+static void test_a_crashing_name_service(void **state) {
+        Heard *h = *state;
+
+        assert_ok(name_check_ask(h->check, 0, 0, SPAN_LITERAL(CRASHES)));
+        wait_for(h, 1);
+        assert_int_equal(h->results[0], -EIO);
+        assert_ok(name_check_ask(h->check, 1, 0, SPAN_LITERAL("root")));
+        wait_for(h, 2);
+        assert_int_equal(h->results[1], 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_what_cannot_be_asked, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_a_hanging_name_service, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_a_crashing_name_service, set_up, tear_down),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
