@@ -24,6 +24,7 @@ WANTED=(
     '/authrelay/exim/authrelay\.conf$'
     '/systemd/system/authrelay-login\.socket$' '/man1/relaylogin\.1' '/authrelay/dovecot/authrelay-postlogin\.conf$'
     'qmail-pop3d@\.service$' 'qmail-pop3d\.socket$'
+    '/authrelay/apparmor/authrelay-mail$' '/authrelay/apparmor/authrelay-syslogd$' '/authrelay/selinux/authrelay\.te$' '/authrelay/selinux/authrelay\.fc$'
     'qmail-smtpd@\.service$' 'qmail-smtpd\.socket$'
 )
 plan $((${#WANTED[@]} + 6))
