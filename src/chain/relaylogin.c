@@ -106,21 +106,29 @@ static bool has_client(IpAddr *ret) {
         return r >= 0;
 }
 
-/* Returns the connection, on a number that nobody in the chain has a use for, or -errno. */
+/* Returns a socket on a number that nobody in the chain has a use for, or -errno. */
+static int high_socket(void) {
+        _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_MIN);
+
+        return high < 0 ? -errno : high;
+}
+
+/* Returns the connection, or -errno. */
 static int connect_to_daemon(void) {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         struct timeval patience = {.tv_usec = CONNECT_USEC};
-        _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-        int high;
+        _cleanup_close_ int fd = high_socket();
+        int r = fd;
 
-        if (fd < 0)
-                return -errno;
+        if (r < 0)
+                return r;
         (void) strcpy(address.sun_path, arg_socket);
         if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
                 connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
                 return -errno;
-        high = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_MIN);
-        return high < 0 ? -errno : high;
+        fd = -1;
+        return r;
 }
 
 /* Returns the connection on which a claim can be made, or -1 after it has said why there is none. */

@@ -184,8 +184,11 @@ void manager_on_claim(void *userdata, const LoginClaim *claim) {
                 on_login(m, login.source, &login, now);
                 return;
         }
-        (void) snprintf(
-                who, sizeof(who), "uid %d, user '%.180s'", (int) claim->uid, log_text(user, claim->user));
+        if (claim->uid == (uid_t) -1)
+                (void) snprintf(who, sizeof(who), "nobody in particular");
+        else
+                (void) snprintf(who, sizeof(who), "uid %u, user '%.180s'", (unsigned) claim->uid,
+                        log_text(user, claim->user));
         event_log_doubt(m->event_log, &login, span_from_string(who), now);
 }
 

@@ -29,7 +29,7 @@ typedef struct LoginClaim {
         IpAddr address;      /* of a login */
         Span user;           /* empty: unknown; of a login of an uid that is not trusted never */
         const char *service; /* "" if unknown */
-        uid_t uid;           /* who says so */
+        uid_t uid;           /* who says so; (uid_t) -1: nobody in particular */
 } LoginClaim;
 
 typedef void (*LoginListener)(void *userdata, const LoginClaim *claim);

@@ -51,8 +51,8 @@ static int look_up(Packet *p) {
                 return errno == 0 || errno == ENOENT || errno == ESRCH ? -ENOENT : -errno;
         if (entry->pw_uid != p->uid || !entry->pw_name[0] || strlen(entry->pw_name) >= sizeof(p->name))
                 return -ENOENT;
-        if (!p->name[0])
-                (void) strcpy(p->name, entry->pw_name);
+        /* a directory may know one user by many spellings, and they are to count as one */
+        (void) strcpy(p->name, entry->pw_name);
         return 0;
 }
 

@@ -18,9 +18,10 @@
 
 typedef struct NameCheck NameCheck;
 
-/* Hears the answer to question `number`: 0 and the name; -ENOENT: there is no such user, or it is another
- * uid's name; -ETIMEDOUT: the name service does not answer; or -errno. After a failure the name is the one
- * that was asked for. It is borrowed for the call, which neither asks again nor frees the NameCheck. */
+/* Hears the answer to question `number`: 0 and the name, as the host spells it; -ENOENT: there is no such
+ * user, or it is another uid's name; -ETIMEDOUT: the name service does not answer; or -errno. After a
+ * failure the name is the one that was asked for. It is borrowed for the call, which neither asks again nor
+ * frees the NameCheck. */
 typedef void (*NameCheckListener)(void *userdata, uint64_t number, int result, Span name);
 
 /* Starts the helper, so that it is a copy of a small process. Returns 0 or -errno. */

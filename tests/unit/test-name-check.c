@@ -20,7 +20,8 @@ struct passwd *__wrap_getpwnam(const char *name) {
                 (void) pause();
         if (streq(name, CRASHES))
                 (void) raise(SIGKILL);
-        return __real_getpwnam(name);
+        /* as sssd does with names of a domain */
+        return __real_getpwnam(streq(name, "EXAMPLE\\Root") ? "root" : name);
 }
 
 typedef struct Heard {
@@ -78,6 +79,10 @@ static void test_names(void **state) {
         assert_int_equal(h->results[2], -ENOENT);
         assert_int_equal(h->results[3], -ENOENT);
         assert_int_equal(h->results[4], 0);
+        assert_string_equal(h->name, "root");
+        assert_ok(name_check_ask(h->check, 5, 0, SPAN_LITERAL("EXAMPLE\\Root")));
+        wait_for(h, 6);
+        assert_int_equal(h->results[5], 0);
         assert_string_equal(h->name, "root");
 }
 
