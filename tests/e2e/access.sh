@@ -4,28 +4,31 @@
 # Debian's profiles, the SELinux module into Debian's policy, and says what it should. Neither is enforced here.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 50
+plan 54
 LOG=/var/log/maillog
+CLOSED=/var/log/closed
 
 # As distributions of Red Hat's kind have it.
 rsyslog_files() {
     cat >"$SEED/etc/rsyslog.conf" <<CONF
 module(load="imuxsock")
 mail.* action(type="omfile" file="$LOG" fileOwner="root" fileGroup="root" fileCreateMode="0600")
+local5.* action(type="omfile" file="$CLOSED/log" fileOwner="root" fileGroup="root" fileCreateMode="0600" dirCreateMode="0700")
 CONF
 }
 
-log_login() { # ADDRESS
-    must in_box logger -p mail.info -t dovecot \
+log_login() { # ADDRESS [FACILITY FILE]
+    must in_box logger -p "${2:-mail}.info" -t dovecot \
         "imap-login: Login: user=<u$1>, method=PLAIN, rip=$1, lip=203.0.113.1, mpid=7, TLS, session=<s$1/AAAB>"
-    must wait_until 10 in_box grep -q "rip=$1," $LOG
+    must wait_until 10 in_box grep -q "rip=$1," "${3:-$LOG}"
 }
 is_granted() { ok "$1" wait_until 10 may_relay "$2"; } # DESCRIPTION ADDRESS
 # the last that the daemon says of it
 is_unreadable() { wait_until 10 eval 'in_box journalctl --no-pager -q -o cat -u authrelay | grep maillog | tail -n 1 | grep -q "Permission denied"'; }
-rotate() { # DIRECTIVE... (-- LINE-OF-POSTROTATE...)
+rotate() { # FILE DIRECTIVE... (-- LINE-OF-POSTROTATE...)
     {
-        printf '%s {\n' $LOG
+        printf '%s {\n' "$1"
+        shift
         while [ $# -gt 0 ] && [ "$1" != -- ]; do
             printf '    %s\n' "$1"
             shift
@@ -41,9 +44,9 @@ acl() { in_box getfacl --absolute-names --omit-header "$LOG" | paste -sd' '; }
 mailhost_new access
 mkdir -p "$SEED/etc"
 rsyslog_files
-BOX_SYSLOG=yes mailhost_boot '[Sources]' Journal=no "File=$LOG"
-must in_box logger -p mail.info -t test hello
-must wait_until 10 in_box grep -q hello $LOG
+BOX_SYSLOG=yes mailhost_boot '[Sources]' Journal=no "File=$LOG" "File=$CLOSED/log"
+for facility in mail local5; do must in_box logger -p $facility.info -t test hello; done
+must wait_until 10 in_box grep -q hello $LOG $CLOSED/log
 is "the log is root's alone" "$(in_box stat -c '%a %U %G' $LOG)" "600 root root"
 start_authrelay
 
@@ -53,29 +56,39 @@ ok "nobody is granted" not may_relay 198.51.100.1
 must in_box setfacl -m u:authrelay:r $LOG
 is_granted "with an ACL, and no restart, it is" 198.51.100.1
 ok "others may not read it" not as_mallory cat $LOG
-rotate create
+rotate $LOG create
 like "logrotate's create without a mode keeps the ACL" "$(acl)" 'user:authrelay:r--'
 log_login 198.51.100.2
 is_granted "and logins are found" 198.51.100.2
-rotate copytruncate
+rotate $LOG copytruncate
 log_login 198.51.100.3
 is_granted "with copytruncate, too" 198.51.100.3
-rotate 'create 0600 root root'
+rotate $LOG 'create 0600 root root'
 log_login 198.51.100.4
 is "create with a mode makes a file without it" "$(acl)" "user::rw- group::--- other::--- "
 ok "the daemon says so" is_unreadable
 ok "nobody is granted meanwhile" not may_relay 198.51.100.4
 must in_box setfacl -m u:authrelay:r $LOG
 is_granted "and found as soon as the ACL is set again" 198.51.100.4
-rotate 'create 0600 root root' -- "setfacl -m u:authrelay:r $LOG"
+rotate $LOG 'create 0600 root root' -- "setfacl -m u:authrelay:r $LOG"
 log_login 198.51.100.5
 is_granted "set in postrotate, all logins are found" 198.51.100.5
-rotate 'create 0600 root root' -- "setfacl -m u:authrelay:r $LOG"
+rotate $LOG 'create 0600 root root' -- "setfacl -m u:authrelay:r $LOG"
 log_login 198.51.100.6
 is_granted "each time" 198.51.100.6
 
+is "a directory that is root's alone" "$(in_box stat -c '%a %U %G' $CLOSED)" "700 root root"
+log_login 198.51.100.20 local5 $CLOSED/log
+must in_box setfacl -m u:authrelay:r $CLOSED/log
+ok "an ACL on the file is not enough" not may_relay 198.51.100.20
+must in_box setfacl -m u:authrelay:rx $CLOSED
+is_granted "with one on the directory it is, and no restart" 198.51.100.20
+rotate $CLOSED/log create
+log_login 198.51.100.21 local5 $CLOSED/log
+is_granted "a rotation in it is noticed" 198.51.100.21
+
 must in_box groupadd --system maillog
-rotate 'create 0640 root maillog'
+rotate $LOG 'create 0640 root maillog'
 log_login 198.51.100.7
 ok "a log for a group that the daemon is not in" is_unreadable
 must in_box mkdir -p /etc/systemd/system/authrelay.service.d
