@@ -362,9 +362,9 @@ static void count(Pattern *p, MatchVerdict v) {
 
 /* Asked for each message, whatever it says: a stream's state must not miss one. Before any pattern judges,
  * because the rest of one server's torn message can be made to look like the login of another one of the
- * same identifier. */
+ * same identifier; which is so, too, in a file that the first one takes nothing from. */
 static void watch_stream(Judging *j, Pattern *p) {
-        if (p->tears_at > 0 && (j->record->proven || !p->journal_only) && is_torn(j, p))
+        if (p->tears_at > 0 && is_torn(j, p))
                 j->torn = true;
 }
 

@@ -46,7 +46,11 @@ like "stale: status shows it to people, too" "$(ctl status)" 'stale: 3'
 ok "hints: a login" login imap 203.0.113.7
 ok "hints: is granted" wait_until 10 may_relay 203.0.113.7
 is "hints: and nothing is odd" "$(of_dovecot hints)" 0
-elements 'user=<%u> from=%r'
+if grep -q ^dovecot_config_version "$SEED/etc/dovecot/dovecot.conf"; then
+    elements 'user=<%{user}> from=%{remote_ip}'
+else
+    elements 'user=<%u> from=%r'
+fi
 for n in 8 9; do ok "hints: a login in another format" login imap 203.0.113.$n; done
 ok "hints: they are counted" wait_until 10 counts_of_dovecot hints 2
 ok "hints: and not granted" not may_relay 203.0.113.8

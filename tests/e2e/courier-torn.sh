@@ -3,7 +3,7 @@
 # line: with first halves of 505 and 504 bytes, in the journal and in a file. Nothing is granted; real logins are.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 24
+plan 29
 
 # `P` so often that with what Courier writes before the name the first 511 bytes end where the forged line begins.
 filler() { printf '%*s' $((511 - ${#1})) '' | tr ' ' P; }
@@ -75,6 +75,19 @@ attacks journal in_journal
 must in_box systemctl stop authrelay.service
 in_box sh -c 'rm -rf /run/authrelay/*.cdb /var/lib/authrelay/*; : >/var/log/mail.log'
 in_box sh -c 'mkdir -p /etc/authrelay/authrelay.conf.d; printf "[Sources]\nJournal=no\nFile=/var/log/mail.log\n" >/etc/authrelay/authrelay.conf.d/60-file.conf'
+must in_box systemctl start authrelay.service
+must wait_until 10 eval 'in_box logger -p mail.info -t test hello; in_box grep -q hello /var/log/mail.log'
+ok "from a file, a login by IMAP" login imap 203.0.113.8
+ok "is granted" wait_until 10 may_relay 203.0.113.8
+ok "from a file, a login by POP3" login pop3 203.0.113.7
+ok "is in it" wait_until 10 in_file pop3d alice
+is "and is not granted, for nothing tells that the file is complete" "$(grants)" "203.0.113.8"
+
+# whoever knows that it is says so
+must in_box systemctl stop authrelay.service
+in_box sh -c 'rm -rf /run/authrelay/*.cdb /var/lib/authrelay/*; : >/var/log/mail.log
+    mkdir -p /etc/authrelay/patterns/courier-pop3.pattern.d
+    printf "[Pattern]\nJournalOnly=no\n" >/etc/authrelay/patterns/courier-pop3.pattern.d/file.conf'
 must in_box systemctl start authrelay.service
 is "the file's table begins empty" "$(grants)" ""
 ok "rsyslog writes the file" wait_until 10 eval 'in_box logger -p mail.info -t test hello; in_box grep -q hello /var/log/mail.log'

@@ -6,9 +6,9 @@
 plan 17
 
 exim_files() {
-    mkdir -p "$SEED/etc/exim4" "$SEED/etc/default"
-    echo 'SMTPLISTENEROPTIONS="-oX 587"' >"$SEED/etc/default/exim4"
+    mkdir -p "$SEED/etc/exim4"
     cat >"$SEED/etc/exim4/exim4.conf" <<'CONF'
+daemon_smtp_ports = 587
 primary_hostname = box.example.org
 domainlist local_domains = box.example.org
 log_file_path = /var/log/exim4/%slog

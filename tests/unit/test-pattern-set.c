@@ -252,6 +252,27 @@ static void test_journal_only(void **state) {
         assert_int_equal(file_says(f, "nginx", "in: 6.6.6.6"), MATCH_NONE);
 }
 
+/* In a file it takes nothing, but what it knows to be torn must not become another pattern's login. */
+static void test_journal_only_tears(void **state) {
+        static char filler[600];
+        Fixture *f = *state;
+
+        memset(filler, 'P', sizeof(filler) - 1);
+        pattern(f, "torn")->journal_only = true;
+        assert_int_equal(file_says(f, "pop3d", "LOGIN, user=bob, ip=[192.0.2.8]"), MATCH_NONE);
+        assert_int_equal(file_says(f, "pop3d", filler), MATCH_NONE);
+        assert_int_equal(file_says(f, "pop3d", "login: 6.6.6.6 eve"), MATCH_TORN);
+        assert_int_equal(file_says(f, "pop3d", "login: 192.0.2.7 alice"), MATCH_LOGIN);
+        /* what is only looked at is judged as if it were the journal's */
+        (void) test_file_record(&f->record, "pop3d", "1", span_from_string(filler));
+        f->record.record.explained = true;
+        (void) match(f);
+        (void) test_file_record(&f->record, "pop3d", "1", SPAN_LITERAL("LOGIN, user=bob, ip=[6.6.6.6]"));
+        f->record.record.explained = true;
+        assert_int_equal(match(f), MATCH_TORN);
+        assert_int_equal(match(f), MATCH_LOGIN);
+}
+
 /* ---- torn ---- */
 
 static MatchVerdict sized(Fixture *f, size_t size, size_t raw_size) {
@@ -540,6 +561,7 @@ int main(void) {
                 with_set(test_trust),
                 with_set(test_strangers_change_nothing),
                 with_set(test_journal_only),
+                with_set(test_journal_only_tears),
                 with_set(test_torn),
                 with_set(test_torn_in_the_journal),
                 with_set(test_odd_priority),
