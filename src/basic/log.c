@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int max_level = LOG_INFO;
@@ -24,9 +25,18 @@ int log_max_level(void) {
         return max_level;
 }
 
+bool log_is_journal(void) {
+        const char *stream = getenv("JOURNAL_STREAM");
+        char wanted[48];
+        struct stat st;
+
+        if (!stream || fstat(STDERR_FILENO, &st) < 0)
+                return false;
+        (void) snprintf(wanted, sizeof(wanted), "%ju:%ju", (uintmax_t) st.st_dev, (uintmax_t) st.st_ino);
+        return streq(stream, wanted);
+}
+
 static _printf_(3, 0) void write_line(int priority, int error, const char *format, va_list ap) {
-        /* stderr is the journal when systemd says so; the device and inode are not compared, a wrong guess
-         * costs three characters */
         static int under_journal = -1;
         char line[2048];
         size_t n = 0, start;
@@ -35,7 +45,7 @@ static _printf_(3, 0) void write_line(int priority, int error, const char *forma
         if (priority > max_level)
                 return;
         if (under_journal < 0)
-                under_journal = getenv("JOURNAL_STREAM") != NULL;
+                under_journal = log_is_journal();
         if (under_journal)
                 n = (size_t) snprintf(line, sizeof(line), "<%d>", priority);
         if (!under_journal || always_named)

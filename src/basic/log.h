@@ -12,6 +12,10 @@
 void log_set_max_level(int priority);
 int log_max_level(void);
 
+/* Whether standard error is the journal: JOURNAL_STREAM, systemd.exec(5), names its device and inode. The
+ * variable alone is inherited by whatever a service starts. */
+bool log_is_journal(void);
+
 /* Has each line begin with the program's name in the journal, too, where it otherwise has the name of
  * whatever was started first in an exec chain. */
 void log_set_always_named(void);

@@ -90,7 +90,7 @@ int main(int argc, char *argv[]) {
         options.patterns_directory = arg_patterns;
         options.runtime_directory = directory_from("RUNTIME_DIRECTORY", "/run/authrelay");
         options.state_directory = directory_from("STATE_DIRECTORY", "/var/lib/authrelay");
-        options.journal = getenv("JOURNAL_STREAM") != NULL;
+        options.journal = log_is_journal();
         if (arg_static)
                 return manager_write_static(&options) < 0 ? 1 : 0;
         if (descriptors_receive(&descriptors) < 0)

@@ -55,6 +55,22 @@ static void write_long(void) {
         (void) log_errno(LOG_ERR, -EIO, "%s", text);
 }
 
+/* JOURNAL_STREAM may be an ancestor's, with standard error elsewhere since. */
+static void test_journal(_unused_ void **state) {
+        char text[64];
+        struct stat st;
+
+        (void) unsetenv("JOURNAL_STREAM");
+        assert_false(log_is_journal());
+        assert_int_equal(setenv("JOURNAL_STREAM", "1:2", true), 0);
+        assert_false(log_is_journal());
+        assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+        (void) snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t) st.st_dev, (uintmax_t) st.st_ino);
+        assert_int_equal(setenv("JOURNAL_STREAM", text, true), 0);
+        assert_true(log_is_journal());
+        (void) unsetenv("JOURNAL_STREAM");
+}
+
 static void test_lines(_unused_ void **state) {
         char buf[8192];
 
@@ -77,6 +93,7 @@ static void test_lines(_unused_ void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_text),
+                cmocka_unit_test(test_journal),
                 cmocka_unit_test(test_lines),
         };
 
