@@ -1,0 +1,41 @@
+#!/bin/bash
+# supervise: the daemon under daemontools, by the service directory of contrib/: no socket, directory or journal from
+# systemd, a real Dovecot that logs to a file of its own.
+. "$(dirname "$0")/../lib/tap.sh"
+. "$LIB/mailhost.sh"
+plan 12
+
+LOG=/var/log/dovecot.log
+mailhost_new dovecot
+echo "log_path = $LOG" >>"$SEED/etc/dovecot/dovecot.conf"
+mkdir -p "$SEED/var/log" "$SEED/etc/authrelay"
+install -m 640 -g adm /dev/null "$SEED$LOG"
+cp -a "$SEED/usr/share/authrelay/daemontools" "$SEED/etc/authrelay/service"
+chmod +t "$SEED/etc/authrelay/service"
+mailhost_boot '[Sources]' Journal=no "File=$LOG dovecot"
+must in_box systemctl restart dovecot
+must in_box mkdir /service
+must in_box ln -s /etc/authrelay/service /service/authrelay
+must in_box systemd-run --quiet --unit=svscan svscan /service
+
+daemon() { in_box pgrep -o -x authrelayd; }
+field() { in_box sed -n "s/^$1:[[:space:]]*//p" "/proc/$(daemon)/status"; }
+is_new() { [ -n "$(daemon)" ] && [ "$(daemon)" != "$1" ]; }
+
+ok "supervise starts it" wait_until 20 ctl status
+is "as its own user" "$(in_box stat -c %U "/proc/$(daemon)")" authrelay
+is "without capabilities" "$(field CapEff) $(field CapPrm) $(field CapBnd)" "0000000000000000 0000000000000000 0000000000000000"
+is "and with no way to get any" "$(field NoNewPrivs)" 1
+ok "a login" login imap 203.0.113.7
+ok "is granted" wait_until 10 may_relay 203.0.113.7
+ok "others are not" not may_relay 203.0.113.8
+old=$(daemon)
+must in_box kill -KILL "$old"
+ok "it is started again after a crash" eval 'wait_until 20 is_new "$old" && wait_until 20 ctl status'
+ok "and knows the grant" may_relay 203.0.113.7
+must in_box sh -c 'printf "[Grants]\nTTL=20min\n" >/etc/authrelay/authrelay.conf.d/ttl.conf'
+must in_box svc -h /service/authrelay
+ok "svc -h reloads" wait_until 10 eval 'ctl status | grep -q "each for 20min"'
+must in_box svc -d /service/authrelay
+ok "while it is down, its last word counts" eval 'wait_until 20 not daemon && may_relay 203.0.113.7'
+ok "what it says is in multilog's log" wait_until 10 eval 'in_box cat /var/log/authrelay/current | grep -q "203.0.113.7 may relay"'
