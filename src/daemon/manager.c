@@ -193,6 +193,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
                         source_note(m->inputs[i].source, SOURCE_NOTE_WELL, "%s can be read",
                                 m->inputs[i].source->name);
         check_clock(m);
+        tcprules_output_check(m->tcprules);
         if (is_healthy(m) && m->watchdog)
                 (void) sd_notify(false, "WATCHDOG=1");
         if (m->status_dirty)

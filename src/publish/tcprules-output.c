@@ -444,6 +444,11 @@ void tcprules_output_touch(TcprulesOutput *o, bool is_static) {
         schedule(o);
 }
 
+void tcprules_output_check(TcprulesOutput *o) {
+        if (o->path && !o->dirty && access(o->path, F_OK) < 0)
+                tcprules_output_touch(o, false);
+}
+
 int tcprules_output_flush(TcprulesOutput *o) {
         return work(o);
 }

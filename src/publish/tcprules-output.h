@@ -56,6 +56,9 @@ int tcprules_output_configure(TcprulesOutput *o, const char *path, const Tcprule
 /* Something has changed; with `is_static` what lasts beyond the daemon, too. */
 void tcprules_output_touch(TcprulesOutput *o, bool is_static);
 
+/* Has a file written again that somebody has removed: without it tcpserver takes no mail. */
+void tcprules_output_check(TcprulesOutput *o);
+
 /* Writes changes now. Returns 0, or -errno; on_written has been told, and the loop goes on trying. */
 int tcprules_output_flush(TcprulesOutput *o);
 

@@ -49,7 +49,7 @@ front_ends() { # SERVER PLUS
     unit "tcpserver-$server" tcpserver -RHl0 0 $((PORT[tcpserver] + plus)) relaylock "/$server"
     unit "tcpsvd-$server" tcpsvd -l0 0 $((PORT[tcpsvd] + plus)) relaylock "/$server"
     unit "tcpsvd-E-$server" tcpsvd -E -l0 0 $((PORT[tcpsvd-E] + plus)) relaylock "/$server"
-    unit "couriertcpd-$server" couriertcpd -nodnslookup -noidentlookup -maxperip=40 -stderrlogger=/usr/sbin/courierlogger \
+    unit "couriertcpd-$server" couriertcpd -nodnslookup -maxperip=40 -stderrlogger=/usr/sbin/courierlogger \
         $((PORT[couriertcpd] + plus)) /usr/bin/relaylock "/$server" # it looks nothing up in PATH
     # the example units
     cp "$SEED"/usr/share/doc/authrelay/examples/qmail-smtpd.socket "$SEED/etc/systemd/system/smtp-$server.socket"
@@ -124,7 +124,7 @@ unit rbl-without-b tcpserver -RHl0 0 2811 relaylock rblsmtpd -r $ZEN /stand-in
 unit dialup tcpserver -RHl0 -x /etc/tcp.dialup.cdb 0 2821 relaylock -b rblsmtpd /stand-in
 unit options tcpserver -RHl0 0 2831 relaylock -v -e GREYLIST= -e QUOTA=a=b -e PLAIN env
 unit options-f tcpserver -RHl0 0 2841 relaylock -f /tmp/other.cdb -v env
-for front in tcpserver:2851:"tcpserver -RHl0 0" tcpsvd:2861:"tcpsvd -l0 0" couriertcpd:2871:"couriertcpd -nodnslookup -noidentlookup"; do
+for front in tcpserver:2851:"tcpserver -RHl0 0" tcpsvd:2861:"tcpsvd -l0 0" couriertcpd:2871:"couriertcpd -nodnslookup"; do
     IFS=: read -r name port command <<<"$front"
     unit "env-$name" "$command $port /usr/bin/relaylock /usr/bin/env"
 done

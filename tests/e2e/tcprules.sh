@@ -3,7 +3,7 @@
 # says kept; without a daemon, however it ended, nobody relays by it but Always=, and inbound mail goes on.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 48
+plan 51
 
 RULES=/run/authrelay/tcp.smtp.cdb
 TEMPLATE='127.:allow,RELAYCLIENT="@local"
@@ -141,6 +141,11 @@ must in_box kill -STOP "$(main_pid)"
 ok "hanging, it is killed by the watchdog and leaves the static part" wait_until 30 is_made_of "$STATIC"
 must in_box systemctl restart authrelay.service
 must wait_until 10 is_made_of "$with_7"
+
+ok "root does not do by mistake what the daemon's user could make of it" not in_box authrelayd --static
+ok "nothing has changed" is_made_of "$with_7"
+must in_box rm $RULES
+ok "a file that somebody has removed is written again" wait_until 10 receives 203.0.113.9
 
 # A file that cannot be written.
 must in_box mkdir /run/authrelay/.tcp.smtp.cdb.tmp

@@ -374,6 +374,22 @@ static void test_static_gone(_unused_ void **state) {
         tcprules_output_free(o);
 }
 
+static void test_removed(_unused_ void **state) {
+        Table table = {.n = 0};
+        _cleanup_(tcprules_output_freep) TcprulesOutput *o = output_of(&table, "x.cdb", NULL);
+
+        assert_ok(tcprules_output_flush(o));
+        reports = 0;
+        tcprules_output_check(o);
+        assert_ok(tcprules_output_flush(o));
+        assert_int_equal(reports, 0);
+        assert_int_equal(unlink("x.cdb"), 0);
+        tcprules_output_check(o);
+        assert_ok(tcprules_output_flush(o));
+        assert_int_equal(reports, 1);
+        assert_int_equal(access("x.cdb", R_OK), 0);
+}
+
 static void test_failure(_unused_ void **state) {
         Table table = {.n = 0};
         _cleanup_(tcprules_output_freep) TcprulesOutput *o = output_of(&table, "x.cdb", NULL);
@@ -460,6 +476,7 @@ int main(void) {
                 in_directory(test_static_is_left),
                 in_directory(test_killed),
                 in_directory(test_static_gone),
+                in_directory(test_removed),
                 in_directory(test_failure),
                 in_directory(test_loop_coalesces),
                 in_directory(test_bounds),
