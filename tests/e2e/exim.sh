@@ -38,6 +38,16 @@ takes_mail() { offer "$1" mallory@example.org; }
 reply() { offer "$@" | cut -d' ' -f1; }
 port_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
 RUN=/run/authrelay
+generation() { status_number generation; }
+# "ADDRESS:yes" or "no" for each; exim -bh goes through the ACLs as if a client of this address were there.
+# shellcheck disable=SC2016
+exim_says() {
+    in_box sh -c 'for a; do
+        reply=$(printf "HELO x\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@foreign.example>\r\nQUIT\r\n" |
+            exim4 -bh "$a" 2>/dev/null | grep -E "^[0-9]{3} " | sed -n 4p)
+        case $reply in 250*) echo "$a=yes" ;; 550*) echo "$a=no" ;; *) echo "$a=$reply" ;; esac
+    done' sh "$@"
+}
 
 mailhost_new exim
 dovecot_files
@@ -82,6 +92,22 @@ ok "ends that of one address in it" not relays 198.51.100.9
 must client ip address add 198.51.100.10/24 dev client0
 ok "and no other's" relays 198.51.100.10
 
+# Files that are replaced all the time are read all the same.
+ok "a grant by hand" ctl grant 203.0.113.8
+first=$(generation)
+# shellcheck disable=SC2016
+in_box sh -c 'for i in $(seq 1 2000); do authrelayctl grant 10.1.$((i / 250)).$((i % 250 + 1)) || exit; done' >/dev/null 2>&1 &
+flood=$!
+asked=0 granted=0
+while kill -0 $flood 2>/dev/null && [ $asked -lt 200 ]; do
+    asked=$((asked + 1))
+    [ "$(exim_says 203.0.113.8)" != 203.0.113.8=yes ] || granted=$((granted + 1))
+done
+is "of $asked questions while 2,000 grants are made, all find the one before" $granted $asked
+diag "generations: $first to $(generation)"
+ok "and bases were made meanwhile" test "$(generation)" -gt $((first + 5))
+kill $flood 2>/dev/null
+
 # TTL + TTL/16 = 8 s at most
 printf '[Grants]\nTTL=8s\nMaxSession=0\nAlways=198.51.100.0/24\n' >"$BOX_FILES/etc/authrelay/authrelay.conf.d/60-short.conf"
 must in_box systemctl reload authrelay.service
@@ -106,15 +132,6 @@ table() { # BASE-ARGUMENT... -- DELTA-ARGUMENT...
     shift
     "$LIB/make-cdb" "$BOX_RUN/relay.cdb" "${base[@]}"
     "$LIB/make-cdb" "$BOX_RUN/relay-delta.cdb" "$@"
-}
-# "ADDRESS:yes" or "no" for each; exim -bh goes through the ACLs as if a client of this address were there.
-# shellcheck disable=SC2016
-exim_says() {
-    in_box sh -c 'for a; do
-        reply=$(printf "HELO x\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<b@foreign.example>\r\nQUIT\r\n" |
-            exim4 -bh "$a" 2>/dev/null | grep -E "^[0-9]{3} " | sed -n 4p)
-        case $reply in 250*) echo "$a=yes" ;; 550*) echo "$a=no" ;; *) echo "$a=$reply" ;; esac
-    done' sh "$@"
 }
 # shellcheck disable=SC2016
 check_says() {
