@@ -304,6 +304,10 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         g->source = grant_store_name(t, span_from_string(strempty(login->source)));
         if (!g->manual)
                 g->pattern = grant_store_name(t, span_from_string(strempty(login->pattern)));
+        /* kept in whole seconds, it must still be later than a revocation of its own second: after a restart
+         * it is judged by that */
+        if (revocation_table_refuses(t->revocations, &host, login->user, at * USEC_PER_SEC, now))
+                at++;
         g->last = MAX(g->last, (uint32_t) at);
         g->until = MAX(g->until, (uint32_t) until);
         open_session(t, i, login);

@@ -1014,12 +1014,33 @@ static void test_due_order(void **state) {
         assert_int_equal(f->heard.n[GRANT_EVENT_EXPIRED], 3000);
 }
 
+/* A login in the second of the revocation that it overcomes is not lost with the next restart. */
+static void test_same_second(void **state) {
+        Fixture *f = *state;
+        IpNetwork n = net("192.0.2.7");
+        Login login = test_login("192.0.2.7", "alice", AT(T0) + 600000), earlier = login;
+
+        assert_int_equal(login_at(f, "192.0.2.7", "alice", T0 - 1, T0), GRANT_NEW);
+        assert_int_equal(grant_table_revoke(f->table, &n, AT(T0) + 500000), 1);
+        earlier.time = AT(T0) + 400000;
+        assert_int_equal(grant_table_login(f->table, &earlier, T0), GRANT_REFUSED);
+        assert_int_equal(grant_table_login(f->table, &login, T0), GRANT_NEW);
+        reload(f, T0 + 1);
+        assert_true(has(f, "192.0.2.7", NULL));
+        assert_int_equal(grant_table_login(f->table, &earlier, T0), GRANT_REFUSED);
+        reload(f, T0 + TTL - 1);
+        assert_true(has(f, "192.0.2.7", NULL));
+        reload(f, T0 + TTL);
+        assert_false(has(f, "192.0.2.7", NULL));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 with_table(test_life),
                 with_table(test_stale),
                 with_table(test_extension),
                 with_table(test_manual),
+                with_table(test_same_second),
                 with_table(test_max_grants),
                 with_table(test_addresses_per_user),
                 with_table(test_users_per_address),
