@@ -94,7 +94,8 @@ is "granted in the delta" "$(run 192.0.2.8)" yes
 
 # In the journal, too, where a line stands under the name of whatever was started first.
 : >"$WORK/journal"
-JOURNAL_STREAM=$(stat -c %d:%i "$WORK/journal") TCPREMOTEIP=x "$BIN/relaylock" -f "$BASE" true 2>"$WORK/journal" </dev/null
+stream=$(stat -c %d:%i "$WORK/journal")
+JOURNAL_STREAM=$stream TCPREMOTEIP=x "$BIN/relaylock" -f "$BASE" true 2>"$WORK/journal" </dev/null
 like "a line has the program's name, whatever stderr is" "$(<"$WORK/journal")" '^<4>relaylock: no relaying: '
 
 # Wrong use and a program that is not there are told as daemontools' programs tell it.
