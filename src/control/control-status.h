@@ -44,10 +44,10 @@ typedef struct ControlStatus {
  * authrelayctl knows these names and shows them well; it shows others as they are. Numbers: grants,
  * max_grants, sessions, revocations, users, ttl (seconds), generation, written (seconds since the epoch),
  * base_records, delta_records, tcprules (rules in that file), tcprules_left_out, stale, suppressed,
- * expired, refused_by_policy, started (seconds). What sources or patterns count is not to be repeated as a
- * sum. Texts: version; state, "ok" or "degraded"; publish_error, tcprules_error and problem, absent when
- * there is none; last_login, "ADDRESS USER PATTERN"; last_login_at goes with it as a number, seconds since
- * the epoch. */
+ * expired, refused_by_policy, started (seconds); login_connections and claims_refused, of the login socket.
+ * What sources or patterns count is not to be repeated as a sum. Texts: version; state, "ok" or "degraded";
+ * publish_error, tcprules_error and problem, absent when there is none; last_login, "ADDRESS USER PATTERN";
+ * last_login_at goes with it as a number, seconds since the epoch. */
 void control_status_number(ControlStatus *s, const char *name, uint64_t value);
 void control_status_text(ControlStatus *s, const char *name, Span value);
 void control_status_source(ControlStatus *s, const ControlSource *source);

@@ -12,7 +12,8 @@
 
 /* Names that are put into sentences. */
 static const char *const shown_numbers[] = {"grants", "max_grants", "ttl", "revocations", "sessions",
-        "generation", "written", "base_records", "delta_records", "started", "last_login_at", NULL};
+        "generation", "written", "base_records", "delta_records", "started", "last_login_at",
+        "login_connections", "claims_refused", NULL};
 static const char *const shown_texts[] = {
         "version", "state", "publish_error", "tcprules_error", "problem", "last_login", NULL};
 
@@ -186,6 +187,16 @@ static void print_numbers(const ControlStatus *s, usec_t now) {
         }
 }
 
+static void print_login_socket(const ControlStatus *s) {
+        uint64_t connections;
+
+        if (!find_number(s, "login_connections", &connections))
+                return;
+        label("login socket");
+        (void) printf("%" PRIu64 " between connection and login, %" PRIu64 " refused\n", connections,
+                number(s, "claims_refused"));
+}
+
 static void print_rest(const ControlStatus *s, usec_t now) {
         uint64_t v;
 
@@ -199,6 +210,7 @@ static void print_rest(const ControlStatus *s, usec_t now) {
                 print_ago(now, v);
         }
         (void) putchar('\n');
+        print_login_socket(s);
         for (size_t i = 0; i < s->n_texts; i++)
                 if (!is_listed(shown_texts, s->texts[i].name)) {
                         label(s->texts[i].name);

@@ -301,6 +301,8 @@ static int assign_source(
                 return add_file(reading, place, value, reason);
         if (streq(key, "ResolveNames"))
                 return parse_boolean(value, &c->resolve_names);
+        if (streq(key, "Login"))
+                return parse_boolean(value, &c->login);
         if (streq(key, "VirtualUsers"))
                 return add_virtual_users(c, place, value, reason);
         if (streq(key, "TimeZone"))
@@ -397,7 +399,7 @@ static int assign_grant(Config *c, const char *key, const char *value, Reason *r
 /* What is granted there ends only because somebody takes it out of the file; a reboot must be one who does.
  */
 static int read_tcprules(char **path, const char *value, Reason *reason) {
-        static const char *const own[] = {"relay.cdb", "relay-delta.cdb", "control"};
+        static const char *const own[] = {"relay.cdb", "relay-delta.cdb", "control", "lookup", "login"};
         char directory[PATH_MAX], real[PATH_MAX];
         const char *name = strrchr(value, '/');
 
@@ -497,7 +499,7 @@ static int check(Config *c, const char *path, IniError *reterr) {
         if (c->journal_directory && c->journal_namespace)
                 return ini_error_set(reterr, &place, -EINVAL,
                         "JournalDirectory= and JournalNamespace= exclude each other");
-        if (!config_reads_journal(c) && c->n_files == 0)
+        if (!config_reads_journal(c) && c->n_files == 0 && !c->login)
                 return ini_error_set(
                         reterr, &place, -EINVAL, "Journal=no and no File=: there is nothing to read");
         if (c->template_path && !c->tcprules &&

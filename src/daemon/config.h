@@ -31,6 +31,7 @@ typedef struct Config {
         bool resolve_names; /* of logins without an address */
         ConfigFile *files;
         size_t n_files;
+        bool login;           /* the login socket is wanted; it is used in any case if it is there */
         uid_t *virtual_users; /* who speak for any user on the login socket */
         size_t n_virtual_users;
         Policy policy;

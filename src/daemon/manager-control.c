@@ -55,7 +55,6 @@ static int on_status(void *userdata, ControlStatus *ret) {
                         &(ControlSource){
                                 .name = "login", .state = "ok", .records = counts.logins + counts.refused});
                 control_status_number(ret, "login_connections", counts.connections);
-                control_status_number(ret, "logins_claimed", counts.logins);
                 control_status_number(ret, "claims_refused", counts.refused);
         }
         patterns = pattern_set_patterns(m->patterns, &n);

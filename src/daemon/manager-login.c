@@ -59,8 +59,12 @@ void manager_open_logins(Manager *m) {
         _cleanup_close_ int fd = login_socket(m);
         int r = fd;
 
-        if (r == -ENOENT)
+        if (r == -ENOENT) {
+                if (m->config.login)
+                        log_warning("Login=yes, but there is no login socket; is authrelay-login.socket "
+                                    "enabled?");
                 return;
+        }
         if (r >= 0)
                 r = login_server_new(m->event, manager_on_claim, m, &m->logins);
         if (r >= 0)

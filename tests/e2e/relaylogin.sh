@@ -50,6 +50,8 @@ on_port() { # PORT ADDRESS [USER [PASSWORD]]
     client python3 "$LIB/mail-client" pop3 --from "$2" --to "$(server_for "$2")" --port "$1" "${3:-alice}" "${4:-secret}"
 }
 
+warned() { in_box journalctl --no-pager -q -o cat -p warning -u authrelay | grep -q 'there is no login socket'; }
+
 # Milliseconds that relaylogin takes before the next program runs.
 exec_time() { in_box bash -c 't=${EPOCHREALTIME/./}; TCPREMOTEIP=203.0.113.9 relaylogin true 2>/dev/null; echo $(((${EPOCHREALTIME/./} - t) / 1000))'; }
 is_quick() { # DESCRIPTION MOST-MILLISECONDS
@@ -60,7 +62,7 @@ is_quick() { # DESCRIPTION MOST-MILLISECONDS
 
 mailhost_new pop3
 pop3_files
-mailhost_boot '[Sources]' 'VirtualUsers=1004 no-such-user'
+mailhost_boot '[Sources]' Journal=no Login=yes 'VirtualUsers=1004 no-such-user'
 for user in alice:1002 bob:1003 vmail:1004; do must in_box useradd -M -d "/home/${user%:*}" -u "${user#*:}" -s /bin/sh "${user%:*}"; done
 must in_box sh -c 'echo alice:secret | chpasswd'
 must in_box systemd-run -q --unit=pop3 supervise /etc/sv/pop3
@@ -70,6 +72,7 @@ must wait_until 10 listens 110
 start_authrelay
 ok "there is no login socket unless it is asked for" not in_box test -e /run/authrelay/login
 ok "and mail is read without it" login pop3 203.0.113.7
+ok "and a warning, as Login= wants one" wait_until 5 warned
 must in_box systemctl enable --quiet authrelay-login.socket
 must in_box systemctl restart authrelay.service
 is "then there is, for root and its group" "$(in_box stat -c '%a %U %G' /run/authrelay/login)" "660 root authrelay-login"

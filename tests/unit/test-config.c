@@ -228,7 +228,7 @@ static void test_outputs(_unused_ void **state) {
 static void test_paths_of_tcprules(_unused_ void **state) {
         static const char *const bad[] = {"tcp.cdb", "/etc/tcp.smtp.cdb", "/run", "/run/", "/run/a/", "/runner/a.cdb",
                 "/var/run/a.cdb", "/run/../etc/a.cdb", "/run/a/..", "/run//a.cdb", "/run/./a.cdb"};
-        static const char *const taken[] = {"relay.cdb", "relay-delta.cdb", "control"};
+        static const char *const taken[] = {"relay.cdb", "relay-delta.cdb", "control", "lookup", "login"};
         char text[256], reason[256];
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
@@ -279,7 +279,7 @@ static void test_warnings(_unused_ void **state) {
         config_done(&c);
 }
 
-static void test_virtual_users(_unused_ void **state) {
+static void test_login_socket(_unused_ void **state) {
         char text[4000] = "[Sources]\nVirtualUsers=";
         size_t n = strlen(text);
         IniError error = {""};
@@ -294,6 +294,12 @@ static void test_virtual_users(_unused_ void **state) {
         assert_int_equal(c.warnings.n, 1);
         assert_string_equal(
                 c.warnings.items[0], "a.conf:3: VirtualUsers=no-such-user: no such user, ignored");
+        config_done(&c);
+        load(&c, "[Sources]\nJournal=no\nLogin=yes\n");
+        assert_true(c.login && !config_reads_journal(&c));
+        config_done(&c);
+        load(&c, "[Sources]\nLogin=yes\n");
+        assert_true(c.login && config_reads_journal(&c));
         config_done(&c);
         load(&c, "[Sources]\nVirtualUsers=12\nVirtualUsers=\n");
         assert_int_equal(c.n_virtual_users, 0);
@@ -379,7 +385,7 @@ int main(void) {
                 in_directory(test_paths_of_tcprules),
                 in_directory(test_many_files),
                 in_directory(test_warnings),
-                in_directory(test_virtual_users),
+                in_directory(test_login_socket),
                 in_directory(test_drop_ins),
                 in_directory(test_lists_in_files),
         };
