@@ -186,21 +186,30 @@ static void config_file_done(ConfigFile *f) {
         string_list_done(&f->patterns);
 }
 
-static void forget_files(Config *c) {
-        for (size_t i = 0; i < c->n_files; i++)
-                config_file_done(&c->files[i]);
-        c->files = (free(c->files), NULL);
-        c->n_files = 0;
+static void forget_files(ConfigFile **files, size_t *n) {
+        for (size_t i = 0; i < *n; i++)
+                config_file_done(&(*files)[i]);
+        *files = (free(*files), NULL);
+        *n = 0;
 }
 
-static int add_file(Reading *reading, const IniPlace *place, const char *value, Reason *reason) {
+static bool has_path(const ConfigFile *files, size_t n, const char *path) {
+        for (size_t i = 0; i < n; i++)
+                if (streq(files[i].path, path))
+                        return true;
+        return false;
+}
+
+/* To one of the two lists of the configuration. */
+static int add_file(Reading *reading, const IniPlace *place, const char *value, ConfigFile **files,
+        size_t *n, Reason *reason) {
         Config *c = reading->config;
         Span rest = span_from_string(value), path;
         _cleanup_(config_file_done) ConfigFile f = {.line = place->line};
         ConfigFile *more;
 
         if (!parse_word(&rest, &path)) {
-                forget_files(c);
+                forget_files(files, n);
                 return 0;
         }
         if (path.data[0] != '/')
@@ -211,18 +220,17 @@ static int add_file(Reading *reading, const IniPlace *place, const char *value, 
         while (parse_word(&rest, &path))
                 if (string_list_add(&f.patterns, path) < 0)
                         return -ENOMEM;
-        for (size_t i = 0; f.path && i < c->n_files; i++)
-                if (streq(c->files[i].path, f.path))
-                        return because(reason, -EEXIST, "the file is named twice");
-        if (c->n_files == FILES_MAX)
+        if (f.path && (has_path(c->files, c->n_files, f.path) || has_path(c->fifos, c->n_fifos, f.path)))
+                return because(reason, -EEXIST, "the file is named twice");
+        if (*n == FILES_MAX)
                 return because(reason, -E2BIG, "there are more than %d files", FILES_MAX);
-        more = realloc(c->files, (c->n_files + 1) * sizeof(ConfigFile));
+        more = realloc(*files, (*n + 1) * sizeof(ConfigFile));
         if (!f.path || !f.place || (reading->zone && !f.zone) || !more) {
-                c->files = more ? more : c->files;
+                *files = more ? more : *files;
                 return -ENOMEM;
         }
-        c->files = more;
-        c->files[c->n_files++] = f;
+        *files = more;
+        (*files)[(*n)++] = f;
         f = (ConfigFile){0};
         return 0;
 }
@@ -298,7 +306,11 @@ static int assign_source(
         if (streq(key, "JournalLatency"))
                 return read_span(&c->journal_latency, value, 0, USEC_PER_SEC, reason);
         if (streq(key, "File"))
-                return add_file(reading, place, value, reason);
+                return add_file(reading, place, value, &c->files, &c->n_files, reason);
+        if (streq(key, "Fifo"))
+                return add_file(reading, place, value, &c->fifos, &c->n_fifos, reason);
+        if (streq(key, "Syslog"))
+                return parse_boolean(value, &c->syslog);
         if (streq(key, "ResolveNames"))
                 return parse_boolean(value, &c->resolve_names);
         if (streq(key, "Login"))
@@ -399,7 +411,8 @@ static int assign_grant(Config *c, const char *key, const char *value, Reason *r
 /* What is granted there ends only because somebody takes it out of the file; a reboot must be one who does.
  */
 static int read_tcprules(char **path, const char *value, Reason *reason) {
-        static const char *const own[] = {"relay.cdb", "relay-delta.cdb", "control", "lookup", "login"};
+        static const char *const own[] = {
+                "relay.cdb", "relay-delta.cdb", "control", "lookup", "login", "syslog", "fifo"};
         char directory[PATH_MAX], real[PATH_MAX];
         const char *name = strrchr(value, '/');
 
@@ -499,9 +512,9 @@ static int check(Config *c, const char *path, IniError *reterr) {
         if (c->journal_directory && c->journal_namespace)
                 return ini_error_set(reterr, &place, -EINVAL,
                         "JournalDirectory= and JournalNamespace= exclude each other");
-        if (!config_reads_journal(c) && c->n_files == 0 && !c->login)
-                return ini_error_set(
-                        reterr, &place, -EINVAL, "Journal=no and no File=: there is nothing to read");
+        if (!config_reads_journal(c) && !config_reads_forgeable(c) && !c->login)
+                return ini_error_set(reterr, &place, -EINVAL,
+                        "Journal=no and no File=, Fifo=, Syslog=yes or Login=yes: there is nothing to read");
         if (c->template_path && !c->tcprules &&
                 string_list_add(
                         &c->warnings, SPAN_LITERAL("TcprulesTemplate= has no effect without Tcprules=")) < 0)
@@ -555,7 +568,8 @@ int config_load(const char *path, bool optional, Config *ret, IniError *reterr) 
 void config_done(Config *c) {
         free(c->journal_directory);
         free(c->journal_namespace);
-        forget_files(c);
+        forget_files(&c->files, &c->n_files);
+        forget_files(&c->fifos, &c->n_fifos);
         forget_virtual_users(c);
         policy_done(&c->policy);
         free(c->tcprules);
@@ -568,5 +582,10 @@ void config_done(Config *c) {
 }
 
 bool config_reads_journal(const Config *c) {
-        return c->journal == CONFIG_JOURNAL_YES || (c->journal == CONFIG_JOURNAL_AUTO && c->n_files == 0);
+        return c->journal == CONFIG_JOURNAL_YES ||
+               (c->journal == CONFIG_JOURNAL_AUTO && !config_reads_forgeable(c));
+}
+
+bool config_reads_forgeable(const Config *c) {
+        return c->n_files > 0 || c->n_fifos > 0 || c->syslog;
 }

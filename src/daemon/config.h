@@ -15,6 +15,7 @@ typedef enum ConfigJournal {
         CONFIG_JOURNAL_YES,
 } ConfigJournal;
 
+/* A File= or a Fifo=. */
 typedef struct ConfigFile {
         char *path;
         char *zone;          /* NULL: the host's */
@@ -29,8 +30,9 @@ typedef struct Config {
         bool journal_trusted;
         usec_t journal_latency;
         bool resolve_names; /* of logins without an address */
-        ConfigFile *files;
-        size_t n_files;
+        ConfigFile *files, *fifos;
+        size_t n_files, n_fifos;
+        bool syslog;
         bool login;           /* the login socket is wanted; it is used in any case if it is there */
         uid_t *virtual_users; /* who speak for any user on the login socket */
         size_t n_virtual_users;
@@ -52,3 +54,5 @@ void config_done(Config *c);
 
 /* Whether the journal is read, Journal=auto resolved. */
 bool config_reads_journal(const Config *c);
+/* Whether anything is read whose lines any local user can forge. */
+bool config_reads_forgeable(const Config *c);

@@ -2,6 +2,7 @@
 #include "daemon/descriptors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,7 +50,11 @@ int descriptors_receive(Descriptors *ret) {
                 DescriptorKind kind = kind_of(fd, names[i]);
 
                 if (kind >= 0)
-                        d.items[d.n++] = (Descriptor){fd, kind};
+                        d.items[d.n++] = (Descriptor){
+                                .fd = fd,
+                                .kind = kind,
+                                .stored = kind == DESCRIPTOR_FIFO && streq(names[i], DESCRIPTOR_STORED_FIFO),
+                        };
                 else {
                         log_warning("descriptor %d (%s) from systemd is of no kind that is known here", fd,
                                 names[i]);
@@ -76,11 +81,51 @@ int descriptors_take(Descriptors *d, DescriptorKind kind) {
         return -1;
 }
 
-int descriptors_take_fifo(Descriptors *d, const char *path) {
+static int lend(Descriptor *item) {
+        int fd = fcntl(item->fd, F_DUPFD_CLOEXEC, 3);
+
+        item->lent |= fd >= 0;
+        return fd;
+}
+
+int descriptors_lend(Descriptors *d, DescriptorKind kind) {
         for (size_t i = 0; i < d->n; i++)
-                if (d->items[i].fd >= 0 && sd_is_fifo(d->items[i].fd, path) > 0)
-                        return take(&d->items[i]);
+                if (d->items[i].fd >= 0 && d->items[i].kind == kind)
+                        return lend(&d->items[i]);
         return -1;
+}
+
+int descriptors_lend_fifo(Descriptors *d, const char *path, bool *ret_stored) {
+        /* rather the one that a unit holds, should both be there */
+        for (int stored = 0; stored < 2; stored++)
+                for (size_t i = 0; i < d->n; i++) {
+                        Descriptor *item = &d->items[i];
+
+                        if (item->fd < 0 || item->stored != stored || sd_is_fifo(item->fd, path) <= 0)
+                                continue;
+                        *ret_stored = item->stored;
+                        return item->stored ? take(item) : lend(item);
+                }
+        *ret_stored = false;
+        return -1;
+}
+
+bool descriptors_has_idle(const Descriptors *d, DescriptorKind kind) {
+        for (size_t i = 0; i < d->n; i++)
+                if (d->items[i].fd >= 0 && d->items[i].kind == kind && !d->items[i].lent)
+                        return true;
+        return false;
+}
+
+bool descriptors_close_stored(Descriptors *d) {
+        bool any = false;
+
+        for (size_t i = 0; i < d->n; i++)
+                if (d->items[i].fd >= 0 && d->items[i].stored) {
+                        d->items[i].fd = close_fd(d->items[i].fd);
+                        any = true;
+                }
+        return any;
 }
 
 void descriptors_done(Descriptors *d) {

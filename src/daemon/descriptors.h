@@ -20,9 +20,14 @@ typedef enum DescriptorKind {
         _DESCRIPTOR_KIND_INVALID = -22,
 } DescriptorKind;
 
+/* The name of FIFOs in the descriptor store. */
+#define DESCRIPTOR_STORED_FIFO "fifo"
+
 typedef struct Descriptor {
         int fd; /* -1: taken */
         DescriptorKind kind;
+        bool stored; /* a FIFO from the descriptor store: nobody else holds it */
+        bool lent;   /* a copy of it was given away */
 } Descriptor;
 
 typedef struct Descriptors {
@@ -37,8 +42,17 @@ int descriptors_receive(Descriptors *ret);
 /* Gives away the first one left of a kind. Returns the descriptor, or -1. */
 int descriptors_take(Descriptors *d, DescriptorKind kind);
 
-/* The same for the FIFO at this path. */
-int descriptors_take_fifo(Descriptors *d, const char *path);
+/* A copy of the first one of a kind, of the FIFO at this path: a source that a reload removes can come back
+ * by another. The FIFO's says whether it is from the descriptor store; that one is given away. Return the
+ * descriptor, or -1. */
+int descriptors_lend(Descriptors *d, DescriptorKind kind);
+int descriptors_lend_fifo(Descriptors *d, const char *path, bool *ret_stored);
+
+/* Whether there is one of a kind that nobody has taken or had a copy of. */
+bool descriptors_has_idle(const Descriptors *d, DescriptorKind kind);
+/* Closes what is left of those from the store: nobody else would read them. Returns whether there was one.
+ */
+bool descriptors_close_stored(Descriptors *d);
 
 /* Closes what nobody has taken. */
 void descriptors_done(Descriptors *d);

@@ -13,6 +13,7 @@ static int on_status(void *userdata, ControlStatus *ret) {
         Manager *m = userdata;
         Pattern *const *patterns;
         const char *problem = NULL;
+        uint64_t discarded = 0;
         size_t n;
 
         control_status_text(ret, "version", span_from_string(VERSION));
@@ -46,8 +47,11 @@ static int on_status(void *userdata, ControlStatus *ret) {
                 row.state = row.in_trouble ? "in trouble" : "ok";
                 if (row.in_trouble)
                         problem = "a source is in trouble";
+                discarded += s->discarded;
                 control_status_source(ret, &row);
         }
+        if (discarded > 0)
+                control_status_number(ret, "dropped_messages", discarded);
         if (m->logins) {
                 LoginServerCounts counts = login_server_counts(m->logins);
 

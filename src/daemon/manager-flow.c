@@ -142,6 +142,12 @@ static void on_dropped(Manager *m, const Source *source, const char *unit) {
                         unit[0] ? log_text(text, span_from_string(unit)) : "a service");
 }
 
+void manager_on_settle(void *userdata) {
+        Manager *m = userdata;
+
+        (void) publisher_flush(m->publisher);
+}
+
 void manager_on_note(void *userdata, Source *source, SourceNote note, const char *text) {
         Manager *m = userdata;
 
@@ -155,6 +161,7 @@ void manager_on_note(void *userdata, Source *source, SourceNote note, const char
         case SOURCE_NOTE_DROPPED:
                 on_dropped(m, source, text);
                 break;
+        case SOURCE_NOTE_WARNING:
         case SOURCE_NOTE_TROUBLE:
                 log_warning("%s", text);
                 break;

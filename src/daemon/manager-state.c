@@ -28,6 +28,9 @@ int manager_save_state(Manager *m) {
         names[n] = strdup("streams");
         stream_state_encode(m->streams, &bytes[n++]);
         for (size_t i = 0; i < m->n_inputs && n < STATE_FILE_SECTIONS_MAX; i++) {
+                /* what can't be read again has no position */
+                if (!m->inputs[i].source->ops->encode)
+                        continue;
                 if (asprintf(&names[n], SOURCE_PREFIX "%s", m->inputs[i].source->name) < 0)
                         names[n] = NULL;
                 source_encode(m->inputs[i].source, &bytes[n++]);

@@ -55,6 +55,8 @@ int manager_settle(Manager *m) {
         int r = save_revocations(m), k = publisher_flush(m->publisher),
             j = tcprules_output_flush(m->tcprules);
 
+        for (size_t i = 0; r >= 0 && k >= 0 && i < m->n_inputs; i++)
+                source_settled(m->inputs[i].source);
         if (k < 0)
                 j = k;
         return r < 0 ? r : j;
@@ -192,6 +194,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
                 else if (attach(m, &m->inputs[i]) >= 0)
                         source_note(m->inputs[i].source, SOURCE_NOTE_WELL, "%s can be read",
                                 m->inputs[i].source->name);
+        manager_keep_fifos(m);
         check_clock(m);
         tcprules_output_check(m->tcprules);
         if (is_healthy(m) && m->watchdog)
@@ -222,11 +225,9 @@ static int load_patterns(const Manager *m, const Config *config, PatternSet **re
 static void warn_of(const Config *config) {
         for (size_t i = 0; i < config->warnings.n; i++)
                 log_warning("%s", config->warnings.items[i]);
-        if (config_reads_journal(config) && config->n_files > 0)
-                log_notice(
-                        "both the journal and log files are read: a line in a file can be forged by any "
-                        "local user "
-                        "who may write to the log, and the journal's proof of origin does not help there");
+        if (config_reads_journal(config) && config_reads_forgeable(config))
+                log_notice("both the journal and other logs are read: a line in those can be forged by any "
+                           "local user who may log, and the journal's proof of origin does not help there");
 }
 
 /* Made and thrown away with the setting. */
@@ -275,6 +276,7 @@ int manager_reload(Manager *m, IniError *reterr) {
                 log_error("VirtualUsers= stays as it was: out of memory");
         for (size_t i = 0; i < m->n_inputs; i++)
                 (void) attach(m, &m->inputs[i]);
+        manager_keep_fifos(m);
         warn_of(&m->config);
         m->status_dirty = true;
         return 0;
@@ -467,6 +469,9 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
                 return r;
         for (size_t i = 0; i < m->n_inputs; i++)
                 (void) attach(m, &m->inputs[i]);
+        manager_find_kept_fifos(m);
+        manager_keep_fifos(m);
+        manager_warn_of_idle(m);
         *ret = TAKE_PTR(m);
         return 0;
 }
@@ -514,7 +519,7 @@ int manager_run(Manager *m) {
         (void) sd_notify(false, "STOPPING=1");
         manager_keep_logins(m);
         m->state_dirty = true;
-        (void) publisher_flush(m->publisher);
+        (void) manager_settle(m);
         save_all(m);
         return r < 0 ? log_errno(LOG_ERR, r, "the event loop failed") : 0;
 }

@@ -34,6 +34,9 @@ typedef struct Input {
         Source *source;
         PatternSelection selection; /* empty: by identifier */
         bool attached;
+        bool is_fifo;
+        bool held;   /* a FIFO of a unit, which need not be stored */
+        bool stored; /* a FIFO that came from the store */
 } Input;
 
 /* What has been logged of one kind of trouble on the look-up sockets. */
@@ -76,6 +79,7 @@ typedef struct Manager {
 
         uint64_t stale, suppressed, expired, refused;
         usec_t stale_warned, suppressed_warned;
+        uint64_t kept_fifos;  /* which FIFOs the descriptor store has, a sum of their inodes; 0: none */
         char last_login[512]; /* "ADDRESS USER PATTERN" */
         usec_t last_login_at;
         const char *refusal; /* why the last login that was refused was; static */
@@ -102,6 +106,7 @@ int manager_settle(Manager *m);
 /* manager-flow.c */
 void manager_on_record(void *userdata, Source *source, const Record *record);
 void manager_on_named(void *userdata, const Login *login);
+void manager_on_settle(void *userdata);
 void manager_on_note(void *userdata, Source *source, SourceNote note, const char *text);
 void manager_on_grant_event(void *userdata, const GrantEvent *event);
 void manager_on_claim(void *userdata, const LoginClaim *claim);
@@ -118,6 +123,13 @@ int manager_make_inputs(Manager *m, const Config *config, const PatternSet *patt
 void manager_free_inputs(Input *inputs, size_t n);
 /* Has these sources go on where the manager's sources of the same names are. */
 void manager_hand_over_positions(const Manager *m, Input *inputs, size_t n);
+/* At start: which FIFOs systemd holds for the daemon. */
+void manager_find_kept_fifos(Manager *m);
+/* Has systemd hold the FIFOs that the daemon opened by itself, so that a restart or a crash does not close
+ * them on their writers. */
+void manager_keep_fifos(Manager *m);
+/* Warns of what systemd passes and nobody reads. */
+void manager_warn_of_idle(const Manager *m);
 
 /* manager-login.c */
 /* Opens the login socket if there is to be one, and goes on with its connections. */

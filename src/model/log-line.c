@@ -102,21 +102,22 @@ static bool take_stamp(Span *s, Span *ret) {
         return true;
 }
 
-/* "host identifier[pid]: message". A host never ends in ':', so Dovecot's own "imap-login: Info: …" is none.
- */
-static bool parse_syslog(Span s, LogLine *l) {
-        const char *blank, *p, *end;
+/* A host never ends in ':', so Dovecot's own "imap-login: Info: …" is none; nor does it begin with '[': that
+ * is Exim's pid, or nginx's level. */
+static bool take_host(Span *s, LogLine *l) {
+        const char *blank = s->size > 0 ? memchr(s->data, ' ', MIN(s->size, (size_t) 256)) : NULL;
 
-        if (!take_stamp(&s, &l->stamp))
+        if (!blank || blank == s->data || blank[-1] == ':' || s->data[0] == '[')
                 return false;
-        /* RFC 3164 lines of rsyslog can carry a second stamp or year; those are not ours to guess */
-        blank = s.size > 0 ? memchr(s.data, ' ', MIN(s.size, (size_t) 256)) : NULL;
-        /* nor begins with '[': that is Exim's pid, or nginx's level */
-        if (!blank || blank == s.data || blank[-1] == ':' || s.data[0] == '[')
-                return false;
-        l->host = span_make(s.data, (size_t) (blank - s.data));
-        s = span_skip(s, l->host.size + 1);
-        end = s.data + MIN(s.size, (size_t) 128);
+        l->host = span_make(s->data, (size_t) (blank - s->data));
+        *s = span_skip(*s, l->host.size + 1);
+        return true;
+}
+
+/* "identifier[pid]: message" */
+static bool take_tag(Span s, LogLine *l) {
+        const char *p, *end = s.data + MIN(s.size, (size_t) 128);
+
         for (p = s.data; p < end && *p != ':' && *p != '[' && *p != ' '; p++)
                 ;
         if (p == end || p == s.data || *p == ' ')
@@ -138,6 +139,11 @@ static bool parse_syslog(Span s, LogLine *l) {
                 s = span_skip(s, 1);
         l->message = s;
         return true;
+}
+
+/* RFC 3164 lines of rsyslog can carry a second stamp or year; those are not ours to guess. */
+static bool parse_syslog(Span s, LogLine *l) {
+        return take_stamp(&s, &l->stamp) && take_host(&s, l) && take_tag(s, l);
 }
 
 static bool parse_exim(Span s, LogLine *l) {
@@ -181,6 +187,105 @@ static bool parse_tai64n(Span s, LogLine *l) {
         l->stamp = span_make(s.data, 25);
         l->message = span_skip(s, 26);
         return true;
+}
+
+/* "<22>": facility and severity, 191 at most. */
+static bool take_priority(Span *s) {
+        unsigned value = 0;
+        size_t n;
+
+        for (n = 1; n < s->size && n < 4 && is_digit(s->data[n]); n++)
+                value = value * 10 + (unsigned) (s->data[n] - '0');
+        if (n == 1 || n >= s->size || s->data[n] != '>' || value > 191)
+                return false;
+        *s = span_skip(*s, n + 1);
+        return true;
+}
+
+/* One of RFC 5424's words; "-" is an empty one. */
+static bool take_word(Span *s, size_t max, Span *ret) {
+        size_t n;
+
+        for (n = 0; n < s->size && n <= max && s->data[n] != ' '; n++)
+                if ((unsigned char) s->data[n] <= ' ' || (unsigned char) s->data[n] >= 0x7f)
+                        return false;
+        if (n == 0 || n > max || n == s->size)
+                return false;
+        *ret = n == 1 && s->data[0] == '-' ? SPAN_NONE : span_make(s->data, n);
+        *s = span_skip(*s, n + 1);
+        return true;
+}
+
+/* "[id name="value" …]", in whose values a backslash stands before '"', '\\' and ']'. */
+static bool skip_element(Span *s) {
+        bool quoted = false;
+
+        for (size_t i = 1; i < s->size; i++)
+                if (quoted && s->data[i] == '\\')
+                        i++;
+                else if (s->data[i] == '"')
+                        quoted = !quoted;
+                else if (!quoted && s->data[i] == ']') {
+                        *s = span_skip(*s, i + 1);
+                        return true;
+                }
+        return false;
+}
+
+static bool skip_structured_data(Span *s) {
+        if (s->size > 0 && s->data[0] == '-') {
+                *s = span_skip(*s, 1);
+                return true;
+        }
+        if (s->size == 0 || s->data[0] != '[')
+                return false;
+        while (s->size > 0 && s->data[0] == '[')
+                if (!skip_element(s))
+                        return false;
+        return true;
+}
+
+/* "1 stamp host identifier pid message-id structured-data message"; what stands in the values of the
+ * structured data is of no use here. */
+static bool parse_rfc5424(Span s, LogLine *l) {
+        Span message_id;
+
+        if (!take_word(&s, 48, &l->stamp) || !take_word(&s, 255, &l->host) ||
+                !take_word(&s, 48, &l->identifier) || !take_word(&s, 128, &l->pid) ||
+                !take_word(&s, 32, &message_id) || !skip_structured_data(&s))
+                return false;
+        if (s.size > 0 && s.data[0] != ' ')
+                return false;
+        s = span_skip(s, MIN(s.size, (size_t) 1));
+        if (span_starts_with(s, SPAN_LITERAL("\xef\xbb\xbf")))
+                s = span_skip(s, 3);
+        /* rsyslog's template has the blank that stood behind RFC 3164's colon */
+        if (s.size > 0 && s.data[0] == ' ')
+                s = span_skip(s, 1);
+        l->message = s;
+        return true;
+}
+
+/* What syslog(3) writes has no host, and a colon where one would end. */
+static bool parse_rfc3164(Span s, LogLine *l) {
+        if (!take_stamp(&s, &l->stamp))
+                return false;
+        return (take_host(&s, l) && take_tag(s, l)) || (l->host.size == 0 && take_tag(s, l));
+}
+
+bool log_line_parse_datagram(Span datagram, LogLine *ret) {
+        LogLine l = {0};
+        bool ok;
+
+        if (datagram.size > 0 && datagram.data[0] == '<' && !take_priority(&datagram))
+                return false;
+        if (span_starts_with(datagram, SPAN_LITERAL("1 ")))
+                ok = parse_rfc5424(span_skip(datagram, 2), &l);
+        else
+                ok = parse_rfc3164(datagram, &l);
+        if (ok)
+                *ret = l;
+        return ok;
 }
 
 bool log_line_parse(Span line, LogHead head, LogLine *ret) {

@@ -29,3 +29,7 @@ typedef struct LogLine {
 
 /* Takes the head off a line; the parts point into it. Returns false when it has no head of this form. */
 bool log_line_parse(Span line, LogHead head, LogLine *ret);
+
+/* The same for a datagram of the syslog protocol: "<PRI>" if it is there, then the head of RFC 5424, or of
+ * RFC 3164 with or without a host. */
+bool log_line_parse_datagram(Span datagram, LogLine *ret);

@@ -35,8 +35,7 @@ typedef struct Tail {
 
 typedef struct SourceFile {
         Source base;
-        LogHead heads[_LOG_HEAD_MAX];
-        size_t n_heads;
+        LineHeads heads;
         LogClock clock;
         sd_event *event;
         sd_event_source *work;
@@ -248,24 +247,10 @@ static usec_t record_time(const Record *record) {
 static const RecordOps record_ops = {.time = record_time};
 
 static void deliver_line(SourceFile *f, Span line, bool cut, usec_t now) {
-        Record record = {
-                .ops = &record_ops, .userdata = f, .source = f->base.name, .read_time = now, .cut = cut};
-        LogLine parsed;
+        Record record = {.ops = &record_ops, .userdata = f, .source = f->base.name, .read_time = now};
 
-        for (size_t i = 0; i < f->n_heads; i++) {
-                if (!log_line_parse(line, f->heads[i], &parsed))
-                        continue;
-                record.host = parsed.host;
-                record.identifier = parsed.identifier;
-                record.pid = parsed.pid;
-                record.message = parsed.message;
-                record.stamp = parsed.stamp;
-                /* a CR that was left out may be the last byte of a torn message's first half */
-                record.raw_size =
-                        cut ? LINE_MAX_BYTES : parsed.message.size + (line.data[line.size] == '\r' ? 1 : 0);
+        if (line_record(&f->heads, line, cut, &record))
                 source_deliver(&f->base, &record);
-                return;
-        }
 }
 
 /* Reads up to *budget lines. Returns true when it is at the end for now. */
@@ -483,8 +468,8 @@ static const SourceOps source_file_ops = {
         .free = source_file_free,
 };
 
-int source_file_new(const char *path, const LogHead *heads, size_t n_heads, const char *zone,
-        const SourceSink *sink, Source **ret) {
+int source_file_new(
+        const char *path, const LineHeads *heads, const char *zone, const SourceSink *sink, Source **ret) {
         _cleanup_(source_freep) Source *s = NULL;
         SourceFile *f = calloc(1, sizeof(SourceFile));
 
@@ -498,9 +483,7 @@ int source_file_new(const char *path, const LogHead *heads, size_t n_heads, cons
         f->clock.zone = zone ? strdup(zone) : NULL;
         if (!s->name || (zone && !f->clock.zone))
                 return -ENOMEM;
-        assert(n_heads <= _LOG_HEAD_MAX);
-        memcpy(f->heads, heads, n_heads * sizeof(LogHead));
-        f->n_heads = n_heads;
+        f->heads = *heads;
         *ret = TAKE_PTR(s);
         return 0;
 }

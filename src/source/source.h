@@ -15,19 +15,26 @@ typedef struct Source Source;
 typedef enum SourceNote {
         SOURCE_NOTE_GAP,     /* messages may be missing before the next one */
         SOURCE_NOTE_DROPPED, /* the log says that it has not kept `dropped` of them; the text is whose */
+        SOURCE_NOTE_WARNING, /* something that an administrator should know, and that does not last */
         SOURCE_NOTE_TROUBLE, /* something that an administrator should know; the source goes on */
         SOURCE_NOTE_WELL,    /* what the last trouble was about has mended itself */
 } SourceNote;
 
-/* Who hears of it. Both are called from the event loop only. */
+/* Who hears of it. All are called from the event loop only. */
 typedef struct SourceSink {
         void (*record)(void *userdata, Source *source, const Record *record);
         void (*note)(void *userdata, Source *source, SourceNote note, const char *text);
         void *userdata;
+        /* Makes sure that the logins delivered so far would survive a crash; a source that can't be read
+         * again asks for it before it lets go of them. May be NULL. */
+        void (*settle)(void *userdata);
 } SourceSink;
 
+/* All but attach and free may be NULL. */
 typedef struct SourceOps {
         int (*attach)(Source *s, sd_event *event);
+        void (*take_over)(Source *s, Source *old);
+        void (*settled)(Source *s);
         void (*encode)(Source *s, ByteWriter *w);
         bool (*decode)(Source *s, Span bytes);
         void (*check)(Source *s);
@@ -41,6 +48,7 @@ struct Source {
         SourceSink sink;
         uint64_t records;
         uint64_t dropped; /* what the last SOURCE_NOTE_DROPPED was about */
+        uint64_t discarded; /* messages that were not delivered: from strangers, or not understood */
         bool in_trouble;
         bool forgeable; /* any local user who can write a log line can forge one here */
 };
@@ -52,14 +60,28 @@ static inline int source_attach(Source *s, sd_event *event) {
         return s->ops->attach(s, event);
 }
 
-/* Appends the position behind the last record delivered. */
+/* Before source_attach(): has `s` go on with the descriptor of `old`, a source of the same kind and name,
+ * which delivers nothing any more and is to be freed. */
+static inline void source_take_over(Source *s, Source *old) {
+        if (s->ops->take_over && s->ops == old->ops)
+                s->ops->take_over(s, old);
+}
+
+/* Says that the logins delivered so far would survive a crash. */
+static inline void source_settled(Source *s) {
+        if (s->ops->settled)
+                s->ops->settled(s);
+}
+
+/* Appends the position behind the last record delivered; nothing if the source can't be read again. */
 static inline void source_encode(Source *s, ByteWriter *w) {
-        s->ops->encode(s, w);
+        if (s->ops->encode)
+                s->ops->encode(s, w);
 }
 
 /* Takes a position back, before source_attach(). Returns false when it makes no sense, and starts afresh. */
 static inline bool source_decode(Source *s, Span bytes) {
-        return s->ops->decode(s, bytes);
+        return s->ops->decode ? s->ops->decode(s, bytes) : bytes.size == 0;
 }
 
 /* Called about once a minute, with whatever else wakes the daemon: looks at what no event may have told. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes of a log file, in pieces: lines, heads, stamps. The first byte is the size of the pieces. */
+/* Bytes of a log file, in pieces: lines, heads, stamps; each line as a datagram of the syslog protocol, too.
+ * The first byte is the size of the pieces. */
 
 #include "fuzz.h"
 #include "model/log-line.h"
@@ -18,6 +19,10 @@ static void see(Span line) {
                         if (log_stamp_parse(&clock, l.stamp, FUZZ_NOW, &t) >= 0)
                                 MUST(t > 0 && t <= FUZZ_NOW && clock.latest >= t);
                 }
+        if (log_line_parse_datagram(line, &l)) {
+                MUST(l.message.size == 0 || l.message.data + l.message.size == line.data + line.size);
+                MUST(l.host.size <= 256 && l.identifier.size <= 128 && l.pid.size <= 128);
+        }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -14,6 +14,7 @@ WANTED=(
     '/s?bin/authrelayd$' '/s?bin/authrelayctl$' '/bin/relaylock$' '/bin/relaylogin$' '/bin/relaypeer$'
     '/systemd/system/authrelay\.service$' '/systemd/system/authrelay\.socket$'
     '/systemd/system/authrelay-lookup\.socket$' '/systemd/system/authrelay-lookup@\.socket$'
+    '/systemd/system/authrelay-fifo\.socket$' '/systemd/system/authrelay-syslog\.socket$'
     '/sysusers\.d/authrelay\.conf$' '/tmpfiles\.d/authrelay\.conf$'
     '/authrelay/patterns/dovecot\.pattern$' '/authrelay/patterns/courier-pop3\.pattern$'
     '/etc/authrelay/authrelay\.conf$'

@@ -131,6 +131,32 @@ static void test_empty_resets(_unused_ void **state) {
         config_done(&c);
 }
 
+static void test_forgeable_sources(_unused_ void **state) {
+        Config c;
+
+        load(&c, "[Sources]\nFifo=/run/a/b dovecot\nFifo=/c\nSyslog=yes\n");
+        assert_int_equal(c.n_fifos, 2);
+        assert_int_equal(c.n_files, 0);
+        assert_string_equal(c.fifos[0].path, "/run/a/b");
+        assert_string_equal(c.fifos[0].patterns.items[0], "dovecot");
+        assert_int_equal(c.fifos[1].line, 3);
+        assert_true(c.syslog && config_reads_forgeable(&c) && !config_reads_journal(&c));
+        config_done(&c);
+        load(&c, "[Sources]\nFile=/a\nFifo=/b\nFifo=\n");
+        assert_int_equal(c.n_fifos, 0);
+        assert_int_equal(c.n_files, 1);
+        config_done(&c);
+        load(&c, "[Sources]\nFifo=/b\nFifo=\nSyslog=yes\nSyslog=no\n");
+        assert_true(config_reads_journal(&c) && !config_reads_forgeable(&c));
+        config_done(&c);
+        load(&c, "[Sources]\nJournal=yes\nSyslog=yes\n");
+        assert_true(config_reads_journal(&c) && config_reads_forgeable(&c));
+        config_done(&c);
+        load(&c, "[Sources]\nJournal=no\nFifo=/b\n");
+        assert_false(config_reads_journal(&c));
+        config_done(&c);
+}
+
 static void test_errors(_unused_ void **state) {
         static const struct {
                 const char *text, *reason;
@@ -143,6 +169,9 @@ static void test_errors(_unused_ void **state) {
                 {"[Sources]\nFile=log\n", "a.conf:2: File=log: it must be an absolute path"},
                 {"[Sources]\nFile=/a\nFile=/a dovecot\n",
                         "a.conf:3: File=/a dovecot: the file is named twice"},
+                {"[Sources]\nFifo=fifo\n", "a.conf:2: Fifo=fifo: it must be an absolute path"},
+                {"[Sources]\nFile=/a\nFifo=/a\n", "a.conf:3: Fifo=/a: the file is named twice"},
+                {"[Sources]\nSyslog=perhaps\n", "a.conf:2: Syslog=perhaps: Invalid argument"},
                 {"[Sources]\nTimeZone=Europe/Berln\n",
                         "a.conf:2: TimeZone=Europe/Berln: this host knows no such time zone"},
                 {"[Sources]\nTimeZone=../../etc/passwd\n",
@@ -183,7 +212,8 @@ static void test_errors(_unused_ void **state) {
                         "a.conf: Always=2000::/31: a network wider than /8 (IPv6: /32) is refused"},
                 {"[Grants]\nAlways=file:/not/there\n", "a.conf:2: Always=file:/not/there: /not/there: "
                                                        "cannot be read: No such file or directory"},
-                {"[Sources]\nJournal=no\n", "a.conf: Journal=no and no File=: there is nothing to read"},
+                {"[Sources]\nJournal=no\n", "a.conf: Journal=no and no File=, Fifo=, Syslog=yes or "
+                                            "Login=yes: there is nothing to read"},
                 {"[Sources]\nJournalDirectory=/a\nJournalNamespace=b\n",
                         "a.conf: JournalDirectory= and JournalNamespace= exclude each other"},
                 {"[Patterns]\nDirectory=patterns\n", "a.conf:2: Directory=patterns: Invalid argument"},
@@ -209,7 +239,8 @@ static void test_outputs(_unused_ void **state) {
 
         assert_non_null(getcwd(directory, sizeof(directory)));
         put_text("rules", "10.:deny\n:allow\n");
-        (void) snprintf(text, sizeof(text), "[Outputs]\nTcprules=/run/a.cdb\n%s%s/rules\n", template, directory);
+        (void) snprintf(
+                text, sizeof(text), "[Outputs]\nTcprules=/run/a.cdb\n%s%s/rules\n", template, directory);
         load(&c, text);
         assert_non_null(c.tcprules_template);
         assert_int_equal(c.tcprules_template->n_rules, 2);
@@ -217,7 +248,8 @@ static void test_outputs(_unused_ void **state) {
         put_text("rules", ":allow\n10.:den\n");
         put_text("a.conf", text);
         assert_int_equal(config_load("a.conf", false, &c, &error), -EINVAL);
-        (void) snprintf(text, sizeof(text), "%s/rules:2: it is not ADDRESS:allow or ADDRESS:deny", directory);
+        (void) snprintf(
+                text, sizeof(text), "%s/rules:2: it is not ADDRESS:allow or ADDRESS:deny", directory);
         assert_string_equal(error.text, text);
         load(&c, "[Outputs]\nTcprulesTemplate=/nowhere\n");
         assert_int_equal(c.warnings.n, 1);
@@ -226,23 +258,26 @@ static void test_outputs(_unused_ void **state) {
 }
 
 static void test_paths_of_tcprules(_unused_ void **state) {
-        static const char *const bad[] = {"tcp.cdb", "/etc/tcp.smtp.cdb", "/run", "/run/", "/run/a/", "/runner/a.cdb",
-                "/var/run/a.cdb", "/run/../etc/a.cdb", "/run/a/..", "/run//a.cdb", "/run/./a.cdb"};
-        static const char *const taken[] = {"relay.cdb", "relay-delta.cdb", "control", "lookup", "login"};
+        static const char *const bad[] = {"tcp.cdb", "/etc/tcp.smtp.cdb", "/run", "/run/", "/run/a/",
+                "/runner/a.cdb", "/var/run/a.cdb", "/run/../etc/a.cdb", "/run/a/..", "/run//a.cdb",
+                "/run/./a.cdb"};
+        static const char *const taken[] = {
+                "relay.cdb", "relay-delta.cdb", "control", "lookup", "login", "syslog", "fifo"};
         char text[256], reason[256];
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
                 (void) snprintf(text, sizeof(text), "[Outputs]\nTcprules=%s\n", bad[i]);
                 (void) snprintf(reason, sizeof(reason),
-                        "a.conf:2: Tcprules=%s: it must be a file below /run: it carries no expiry, and must be gone "
+                        "a.conf:2: Tcprules=%s: it must be a file below /run: it carries no expiry, and "
+                        "must be gone "
                         "after a reboot",
                         bad[i]);
                 check_error(text, reason);
         }
         for (size_t i = 0; i < ELEMENTSOF(taken); i++) {
                 (void) snprintf(text, sizeof(text), "[Outputs]\nTcprules=/run/authrelay/%s\n", taken[i]);
-                (void) snprintf(reason, sizeof(reason), "a.conf:2: Tcprules=/run/authrelay/%s: that name is taken",
-                        taken[i]);
+                (void) snprintf(reason, sizeof(reason),
+                        "a.conf:2: Tcprules=/run/authrelay/%s: that name is taken", taken[i]);
                 check_error(text, reason);
         }
         check_error("[Outputs]\nTcprulesTemplate=tcp.smtp\n",
@@ -380,6 +415,7 @@ int main(void) {
                 in_directory(test_defaults),
                 in_directory(test_every_key),
                 in_directory(test_empty_resets),
+                in_directory(test_forgeable_sources),
                 in_directory(test_errors),
                 in_directory(test_outputs),
                 in_directory(test_paths_of_tcprules),

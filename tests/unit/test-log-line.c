@@ -116,13 +116,89 @@ static void test_tai64n(_unused_ void **state) {
         check_none(LOG_HEAD_TAI64N, "4000000037c219bf2ef02e94a x");
 }
 
+static void check_datagram(const char *datagram, const char *stamp, const char *host, const char *identifier,
+        const char *pid, const char *message) {
+        LogLine l = {0};
+
+        if (!log_line_parse_datagram(span_from_string(datagram), &l))
+                fail_msg("no datagram: %s", datagram);
+        if (!span_equal_string(l.stamp, stamp) || !span_equal_string(l.host, host) ||
+                !span_equal_string(l.identifier, identifier) || !span_equal_string(l.pid, pid) ||
+                !span_equal_string(l.message, message))
+                fail_msg("%s: stamp \"%.*s\", host \"%.*s\", identifier \"%.*s\", pid \"%.*s\", message "
+                         "\"%.*s\"",
+                        datagram, (int) l.stamp.size, strempty(l.stamp.data), (int) l.host.size,
+                        strempty(l.host.data), (int) l.identifier.size, strempty(l.identifier.data),
+                        (int) l.pid.size, strempty(l.pid.data), (int) l.message.size,
+                        strempty(l.message.data));
+}
+
+static void test_rfc3164(_unused_ void **state) {
+        check_datagram("<22>Nov 21 01:02:03 mx a[1]: m", "Nov 21 01:02:03", "mx", "a", "1", "m");
+        check_datagram("<0>Nov  1 01:02:03 mx a:m", "Nov  1 01:02:03", "mx", "a", "", "m");
+        check_datagram(
+                "<191>2026-11-21T01:02:03+01:00 mx a: m", "2026-11-21T01:02:03+01:00", "mx", "a", "", "m");
+        check_datagram("Nov 21 01:02:03 mx a: m", "Nov 21 01:02:03", "mx", "a", "", "m");
+        /* as syslog(3) has it, without a host */
+        check_datagram("<22>Nov 21 01:02:03 a[1]: m", "Nov 21 01:02:03", "", "a", "1", "m");
+        check_datagram("<22>Nov 21 01:02:03 a: b: c", "Nov 21 01:02:03", "", "a", "", "b: c");
+        check_datagram(
+                "<22>Nov 21 01:02:03 a: mx dovecot: c", "Nov 21 01:02:03", "", "a", "", "mx dovecot: c");
+}
+
+static void test_rfc5424(_unused_ void **state) {
+        check_datagram("<22>1 2026-11-21T01:02:03.004Z mx a 1 - - m", "2026-11-21T01:02:03.004Z", "mx", "a",
+                "1", "m");
+        check_datagram("<22>1 - - - - - -", "", "", "", "", "");
+        check_datagram("<22>1 - - - - - - ", "", "", "", "", "");
+        check_datagram("<22>1 - mx a - ID47 [x@1] m", "", "mx", "a", "", "m");
+        check_datagram("<22>1 - mx a - - [x@1 k=\"v\"][y z=\"\"] m", "", "mx", "a", "", "m");
+        check_datagram("<22>1 - mx a - - [x k=\"a\\]b\\\"] c\\\\\"] m", "", "mx", "a", "", "m");
+        check_datagram("<22>1 - mx a - - [x k=\"] b\"] m", "", "mx", "a", "", "m");
+        check_datagram("<22>1 - mx a - - [x] [y] m", "", "mx", "a", "", "[y] m");
+        check_datagram("<22>1 - mx a - - - \xef\xbb\xbfm", "", "mx", "a", "", "m");
+        check_datagram("<22>1 - mx a - - -  m", "", "mx", "a", "", "m");
+        check_datagram("<22>1 - mx a - - -   m", "", "mx", "a", "", " m");
+        check_datagram(
+                "<22>1 - mx a - - - Nov 21 01:02:03 mx b: m", "", "mx", "a", "", "Nov 21 01:02:03 mx b: m");
+}
+
+static void test_no_datagram(_unused_ void **state) {
+        static const char *const datagrams[] = {"", "<", "<>", "<22", "<22>", "<22>1", "<22>1 ", "<192>",
+                "<192>Nov 21 01:02:03 mx a: m", "<0022>Nov 21 01:02:03 mx a: m",
+                "<-1>Nov 21 01:02:03 mx a: m", "<a>Nov 21 01:02:03 mx a: m", "22>Nov 21 01:02:03 mx a: m",
+                "<22> Nov 21 01:02:03 mx a: m", "<22><22>Nov 21 01:02:03 mx a: m", "<22>a: m", "<22>mx a: m",
+                "<22>Nov 21 01:02:03 mx a m", "<22>Nov 21 01:02:03 mx", "<22>Nov 21 01:02:03 ",
+                "<22>1 - mx a - -", "<22>1 - mx a - - m", "<22>1 - mx a - - -m", "<22>1 - mx a - - [x",
+                "<22>1 - mx a - - [x k=\"] m", "<22>1 - mx a - - [x]m", "<22>1 - mx a - - [x k=\"\\",
+                "<22>1  mx a - - - m", "<22>1 - mx a\t - - - m", "<22>1 - mx  - - - m",
+                "<22>2 - mx a - - - m", "<22>1 - m\xc3\xbc a - - - m"};
+        char text[600];
+
+        for (size_t i = 0; i < ELEMENTSOF(datagrams); i++) {
+                LogLine l = {.pid = SPAN_LITERAL("untouched")};
+
+                if (log_line_parse_datagram(span_from_string(datagrams[i]), &l))
+                        fail_msg("taken for a datagram: %s", datagrams[i]);
+                assert_true(span_equal_string(l.pid, "untouched"));
+        }
+        assert_false(log_line_parse_datagram(SPAN_NONE, &(LogLine){0}));
+        (void) snprintf(text, sizeof(text), "<22>1 - %0255d a - - - m", 7);
+        assert_true(log_line_parse_datagram(span_from_string(text), &(LogLine){0}));
+        (void) snprintf(text, sizeof(text), "<22>1 - %0256d a - - - m", 7);
+        assert_false(log_line_parse_datagram(span_from_string(text), &(LogLine){0}));
+        (void) snprintf(text, sizeof(text), "<22>1 - mx %049d - - - m", 7);
+        assert_false(log_line_parse_datagram(span_from_string(text), &(LogLine){0}));
+}
+
 /* Whatever is cut off or changed, all parts lie in the line. */
 static void test_anything(_unused_ void **state) {
         static const char *const lines[] = {"Nov 21 01:02:03 mx dovecot[12]: imap-login: Login",
                 "2026-11-21 01:02:03 +0100 [123] x", "2026/11/21 01:02:03 [info] 12#34: *5 c",
-                "@4000000037c219bf2ef02e94 message"};
+                "@4000000037c219bf2ef02e94 message", "<22>Nov 21 01:02:03 mx dovecot[12]: imap",
+                "<22>1 2026-11-21T01:02:03Z mx a 1 - [x k=\"\\]\"][y] m"};
         static const char bytes[] = {0, ' ', ':', '[', ']', '\n', '0', 'z', '\xff'};
-        unsigned taken = 0;
+        unsigned taken = 0, datagrams = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(lines); i++)
                 for (size_t n = 0; n <= strlen(lines[i]); n++)
@@ -143,8 +219,11 @@ static void test_anything(_unused_ void **state) {
                                         assert_true(l.message.data + l.message.size == copy + n);
                                         assert_true(l.message.data >= copy);
                                 }
+                                if (log_line_parse_datagram(span_make(copy, n), &(LogLine){0}))
+                                        datagrams++;
                         }
         assert_true(taken > 1000);
+        assert_true(datagrams > 1000);
 }
 
 static void test_names(_unused_ void **state) {
@@ -162,6 +241,9 @@ int main(void) {
                 cmocka_unit_test(test_exim),
                 cmocka_unit_test(test_nginx),
                 cmocka_unit_test(test_tai64n),
+                cmocka_unit_test(test_rfc3164),
+                cmocka_unit_test(test_rfc5424),
+                cmocka_unit_test(test_no_datagram),
                 cmocka_unit_test(test_anything),
                 cmocka_unit_test(test_names),
         };

@@ -50,10 +50,10 @@ static void on_note(void *userdata, _unused_ Source *source, SourceNote note, co
 }
 
 static void make(Fixture *f) {
-        static const LogHead heads[] = {LOG_HEAD_SYSLOG};
-        SourceSink sink = {on_record, on_note, f};
+        static const LineHeads heads = {{LOG_HEAD_SYSLOG}, 1};
+        SourceSink sink = {on_record, on_note, f, NULL};
 
-        assert_ok(source_file_new(f->path, heads, 1, "UTC", &sink, &f->source));
+        assert_ok(source_file_new(f->path, &heads, "UTC", &sink, &f->source));
 }
 
 static void turn(Fixture *f) {
