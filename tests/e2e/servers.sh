@@ -1,10 +1,10 @@
 #!/bin/bash
 # servers: a genuine login at each of these is granted with the right address and user, a wrong password is not: Dovecot's
 # submission, its own log file, its stderr under multilog, Postfix with SASL, and perdition, imapproxy and nginx in front of
-# a Dovecot, and solid-pop3d. Each as its package comes, all through one authrelay.
+# a Dovecot, and solid-pop3d, alone and from inetd. Each as its package comes, all through one authrelay.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 39
+plan 43
 
 LOGS=/var/log/test
 
@@ -95,6 +95,15 @@ mail {
 CONF
 }
 
+# solid-pop3d as from inetd, in a unit that only a drop-in knows
+inetd_files() {
+    mkdir -p "$SEED/etc/authrelay/patterns/solid-pop3d.pattern.d"
+    printf '[Pattern]\nUnit=pop3@*.service\n' >"$SEED/etc/authrelay/patterns/solid-pop3d.pattern.d/inetd.conf"
+    printf '[Socket]\nListenStream=5110\nAccept=yes\n' >"$SEED/etc/systemd/system/pop3.socket"
+    printf '[Service]\nExecStart=-/usr/sbin/solid-pop3d\nStandardInput=socket\nStandardError=journal\n' \
+        >"$SEED/etc/systemd/system/pop3@.service"
+}
+
 mailhost_new servers
 mkdir -p "$SEED/etc/systemd/system" "$SEED$LOGS/multilog"
 dovecot_more
@@ -103,6 +112,7 @@ dovecot_beside stderr 5143 /dev/stderr \
     "/bin/sh -c '/usr/sbin/dovecot -F -c /etc/dovecot/stderr.conf 2>&1 | multilog t $LOGS/multilog'"
 postfix_files
 proxy_files
+inetd_files
 echo RUN_MODE=daemon >"$SEED/etc/default/solid-pop3d"
 touch "$SEED$LOGS/dovecot.log" # which Dovecot would make for root alone
 chown 0:4 "$SEED$LOGS/dovecot.log"
@@ -110,7 +120,7 @@ chmod 640 "$SEED$LOGS/dovecot.log"
 mailhost_boot '[Sources]' Journal=yes "File=$LOGS/dovecot.log dovecot" "File=$LOGS/multilog/current dovecot" \
     '[Patterns]' 'Enable=dovecot perdition imapproxy nginx-mail postfix-sasl solid-pop3d'
 must in_box sh -c 'useradd -m alice; echo alice:secret | chpasswd'
-must in_box systemctl restart dovecot dovecot-own dovecot-stderr postfix perdition imapproxy nginx solid-pop3d
+must in_box systemctl restart dovecot dovecot-own dovecot-stderr postfix perdition imapproxy nginx solid-pop3d pop3.socket
 start_authrelay
 
 tries Dovecot dovecot imap 1143
@@ -122,6 +132,7 @@ tries perdition perdition imap 143
 tries imapproxy imapproxy imap 2143
 tries nginx nginx-mail imap 3143
 tries solid-pop3d solid-pop3d pop3 110
+tries "solid-pop3d from inetd" solid-pop3d pop3 5110
 
 is "these are granted, and nothing else" "$(grants)" "$(printf '%s\n' "${GRANTED[@]}" | sort | paste -sd' ')"
 is "nothing was untrusted" "$(status_number untrusted)" 0
