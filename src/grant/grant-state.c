@@ -133,13 +133,13 @@ static bool decode_sessions(GrantTable *t, const Grant *saved, ByteReader *r,
         for (uint32_t i = 0; i < n && !r->failed; i++) {
                 uint64_t name = byte_reader_u64(r);
                 uint32_t pattern = byte_reader_u32(r), source = byte_reader_u32(r),
-                         opened = byte_reader_u32(r);
+                         machine = byte_reader_u32(r), opened = byte_reader_u32(r);
 
                 if (r->failed || pattern >= n_names || source >= n_names)
                         return false;
                 if (grant != HASH_INDEX_NONE && t->policy->max_session > 0)
                         (void) session_table_open(t->sessions, name,
-                                (SessionScope){numbers[pattern], numbers[source]}, grant,
+                                (SessionScope){numbers[pattern], numbers[source], machine}, grant,
                                 &t->grants[grant].sessions, (uint32_t) MIN((uint64_t) opened, now));
         }
         if (grant != HASH_INDEX_NONE && !t->grants[grant].manual) {

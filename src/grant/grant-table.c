@@ -189,16 +189,20 @@ uint32_t grant_table_longest(const GrantTable *t, const Grant *g) {
                                                        t->policy->max_session);
 }
 
+static uint64_t name_of_session(const GrantTable *t, const Login *login) {
+        return session_table_hash(
+                t->sessions, strempty(login->pattern), strempty(login->source), login->machine, login->key);
+}
+
 static void open_session(GrantTable *t, uint32_t i, const Login *login) {
         Grant *g = &t->grants[i];
-        SessionScope scope = {g->pattern, g->source};
+        SessionScope scope = {g->pattern, g->source, session_table_machine(t->sessions, login->machine)};
         uint32_t at = (uint32_t) (login->time / USEC_PER_SEC);
         uint64_t name;
 
         if (login->key.size == 0 || t->policy->max_session == 0 || g->manual)
                 return;
-        name = session_table_hash(
-                t->sessions, strempty(login->pattern), strempty(login->source), login->key);
+        name = name_of_session(t, login);
         if (session_table_open(t->sessions, name, scope, i, &g->sessions, at) >= 0 && g->sessions.n > 0)
                 g->until = MAX(g->until, at + t->policy->max_session);
 }
@@ -226,8 +230,7 @@ void grant_table_logout(GrantTable *t, const Login *login, uint64_t now) {
 
         if (login->key.size == 0)
                 return;
-        name = session_table_hash(
-                t->sessions, strempty(login->pattern), strempty(login->source), login->key);
+        name = name_of_session(t, login);
         i = session_table_find(t->sessions, name);
         if (i == GRANT_NONE)
                 session_table_note_end(t->sessions, name, (uint32_t) (login->time / USEC_PER_SEC));
@@ -239,6 +242,7 @@ void grant_table_restart(GrantTable *t, const Login *login, uint64_t now) {
         SessionScope scope = {
                 grant_store_name(t, span_from_string(strempty(login->pattern))),
                 grant_store_name(t, span_from_string(strempty(login->source))),
+                session_table_machine(t->sessions, login->machine),
         };
 
         for (uint32_t i = 0; session_table_count(t->sessions) > 0 && i < t->n; i++) {

@@ -59,11 +59,17 @@ SessionTable *session_table_free(SessionTable *t) {
         return NULL;
 }
 
-uint64_t session_table_hash(const SessionTable *t, const char *pattern, const char *source, Span key) {
+uint64_t session_table_hash(
+        const SessionTable *t, const char *pattern, const char *source, Span machine, Span key) {
         uint64_t where[2] = {
                 siphash24(pattern, strlen(pattern), t->seed), siphash24(source, strlen(source), t->seed)};
 
+        where[0] ^= siphash24(machine.data, machine.size, where);
         return siphash24(key.data, key.size, where);
+}
+
+uint32_t session_table_machine(const SessionTable *t, Span machine) {
+        return (uint32_t) siphash24(machine.data, machine.size, t->seed);
 }
 
 static Span key_of(const uint64_t *name) {
@@ -186,7 +192,8 @@ void session_table_close_scope(SessionTable *t, SessionList *list, SessionScope 
         for (uint32_t i = list->first, next; i != NONE; i = next) {
                 next = t->sessions[i].next;
                 if (t->sessions[i].scope.pattern == scope.pattern &&
-                        t->sessions[i].scope.source == scope.source && t->sessions[i].opened <= time)
+                        t->sessions[i].scope.source == scope.source &&
+                        t->sessions[i].scope.machine == scope.machine && t->sessions[i].opened <= time)
                         close_at(t, list, i);
         }
 }
@@ -226,6 +233,7 @@ void session_table_encode_list(const SessionTable *t, const SessionList *list, B
                 byte_writer_u64(w, t->sessions[i].name);
                 byte_writer_u32(w, t->sessions[i].scope.pattern);
                 byte_writer_u32(w, t->sessions[i].scope.source);
+                byte_writer_u32(w, t->sessions[i].scope.machine);
                 byte_writer_u32(w, t->sessions[i].opened);
         }
 }

@@ -19,9 +19,11 @@ typedef struct SessionList {
 
 #define SESSION_LIST_INIT ((SessionList){UINT32_MAX, 0})
 
-/* Who names a session: the pattern and the source, as numbers of the grant table's names. */
+/* Who names a session: the pattern and the source, as numbers of the grant table's names, and the machine,
+ * by session_table_machine(). */
 typedef struct SessionScope {
         uint16_t pattern, source;
+        uint32_t machine;
 } SessionScope;
 
 /* Returns 0 or -ENOMEM. */
@@ -32,7 +34,10 @@ DEFINE_CLEANUP(SessionTable *, session_table_free)
 
 /* A name as the table keeps it: a keyed hash, so that a million of them stay small and nobody can make two
  * of them meet. */
-uint64_t session_table_hash(const SessionTable *t, const char *pattern, const char *source, Span key);
+uint64_t session_table_hash(
+        const SessionTable *t, const char *pattern, const char *source, Span machine, Span key);
+/* A machine as the table keeps it, likewise. */
+uint32_t session_table_machine(const SessionTable *t, Span machine);
 
 /* Opens a session of a grant at `time` (seconds), or moves it there. Returns 0; -ESTALE: its end has been
  * noted already; -ENOSPC or -ENOMEM. */

@@ -245,7 +245,12 @@ static void accept(Judging *j, Pattern *p, const Rule *rule, const RegexMatch *m
         const Provenance *from = j->record->proven ? fetch(j) : NULL;
         char buf[KEY_MAX_BYTES];
 
-        *login = (Login){.verdict = verdicts[rule->kind], .pattern = p->name, .source = j->record->source};
+        *login = (Login){
+                .verdict = verdicts[rule->kind],
+                .pattern = p->name,
+                .source = j->record->source,
+                .machine = from ? from->machine : j->record->host,
+        };
         if (rule->kind == RULE_IGNORE) {
                 login->reason = "known not to be a login";
                 return;

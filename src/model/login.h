@@ -32,6 +32,7 @@ typedef struct Login {
         Span user;    /* borrowed; empty: the line names none */
         Span service; /* borrowed; "imap", "pop3", …; empty: unknown */
         Span key;     /* borrowed; names the session, empty: none */
+        Span machine; /* borrowed; whose log it is, where a source has those of many; empty: not known */
         usec_t time;
         const char *pattern; /* borrowed from the pattern set */
         const char *source;

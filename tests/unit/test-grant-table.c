@@ -616,6 +616,48 @@ static void test_sessions(void **state) {
         assert_int_equal(grant_table_count(f->table), 0);
 }
 
+static int login_of(Fixture *f, const char *machine, const char *address, uint64_t now) {
+        Login login = test_login(address, "a", AT(now));
+
+        login.key = SPAN_LITERAL("k");
+        login.machine = span_from_string(machine);
+        f->heard.now = now;
+        f->heard.ttl = f->policy.ttl;
+        return grant_table_login(f->table, &login, now);
+}
+
+/* Many machines through one source: what one says of its sessions is nothing to another's. */
+static void test_sessions_of_machines(void **state) {
+        Login end = test_login("192.0.2.1", "a", AT(T0 + 2));
+        Fixture *f = *state;
+
+        f->policy.max_session = 20 * TTL;
+        assert_int_equal(login_of(f, "mx1", "192.0.2.1", T0), GRANT_NEW);
+        assert_int_equal(login_of(f, "mx2", "192.0.2.2", T0), GRANT_NEW);
+        assert_int_equal(login_of(f, "", "192.0.2.3", T0), GRANT_NEW);
+        assert_int_equal(grant_table_count_sessions(f->table), 3);
+        end.key = SPAN_LITERAL("k");
+        end.machine = SPAN_LITERAL("mx3");
+        f->heard.now = T0 + 2;
+        end.verdict = MATCH_RESTART;
+        grant_table_restart(f->table, &end, T0 + 2);
+        end.verdict = MATCH_LOGOUT;
+        grant_table_logout(f->table, &end, T0 + 2);
+        assert_int_equal(grant_table_count_sessions(f->table), 3);
+        end.machine = SPAN_LITERAL("mx2");
+        grant_table_logout(f->table, &end, T0 + 2);
+        assert_int_equal(grant_table_count_sessions(f->table), 2);
+        reload(f, T0 + 3);
+        f->heard.now = T0 + 3;
+        end.machine = SPAN_LITERAL("mx1");
+        end.verdict = MATCH_RESTART;
+        grant_table_restart(f->table, &end, T0 + 3);
+        assert_int_equal(grant_table_count_sessions(f->table), 1);
+        end.machine = SPAN_NONE;
+        grant_table_restart(f->table, &end, T0 + 3);
+        assert_int_equal(grant_table_count_sessions(f->table), 0);
+}
+
 /* A server may log the end of a session before its beginning. */
 static void test_end_before_beginning(void **state) {
         Fixture *f = *state;
@@ -1056,6 +1098,7 @@ int main(void) {
                 with_table(test_revoke_all),
                 with_table(test_revoke_inside_wider),
                 with_table(test_sessions),
+                with_table(test_sessions_of_machines),
                 with_table(test_end_before_beginning),
                 with_table(test_short_ttl),
                 with_table(test_revoked_session),

@@ -86,6 +86,12 @@ static MatchVerdict file_says(Fixture *f, const char *identifier, const char *me
         return match(f);
 }
 
+static MatchVerdict host_says(Fixture *f, const char *host, const char *identifier, const char *message) {
+        (void) test_file_record(&f->record, identifier, "100", span_from_string(message));
+        f->record.record.host = span_from_string(host);
+        return match(f);
+}
+
 static MatchVerdict journal_says(Fixture *f, const char *identifier, const char *unit, const char *message) {
         (void) test_journal_record(&f->record, identifier, unit, "0", "100", span_from_string(message));
         return match(f);
@@ -366,6 +372,26 @@ static void test_torn_for_all(void **state) {
 
 /* ---- two lines ---- */
 
+/* Many hosts in one source: neither their pids nor their streams are each other's. */
+static void test_hosts(void **state) {
+        static char filler[600];
+        Fixture *f = *state;
+
+        memset(filler, 'P', sizeof(filler) - 1);
+        assert_int_equal(host_says(f, "mx1", "popa3d", "Session from 192.0.2.1"), MATCH_CONNECT);
+        assert_int_equal(host_says(f, "mx2", "popa3d", "passed for bob"), MATCH_REFUSED);
+        assert_int_equal(host_says(f, "mx2", "popa3d", "Session from 192.0.2.2"), MATCH_CONNECT);
+        assert_int_equal(host_says(f, "mx1", "popa3d", "passed for alice"), MATCH_LOGIN);
+        check_address(f, "192.0.2.1");
+        assert_true(span_equal_string(f->login.machine, "mx1"));
+        assert_int_equal(host_says(f, "mx2", "popa3d", "passed for bob"), MATCH_LOGIN);
+        check_address(f, "192.0.2.2");
+        assert_int_equal(host_says(f, "mx1", "pop3d", filler), MATCH_NONE);
+        assert_int_equal(host_says(f, "mx2", "pop3d", "LOGIN, user=b, ip=[192.0.2.2]"), MATCH_LOGIN);
+        assert_int_equal(host_says(f, "mx1", "pop3d", "LOGIN, user=a, ip=[6.6.6.6]"), MATCH_TORN);
+        assert_int_equal(host_says(f, "mx1", "pop3d", "LOGIN, user=a, ip=[192.0.2.1]"), MATCH_LOGIN);
+}
+
 static void test_joins(void **state) {
         Fixture *f = *state;
 
@@ -566,6 +592,7 @@ int main(void) {
                 with_set(test_torn_in_the_journal),
                 with_set(test_odd_priority),
                 with_set(test_torn_for_all),
+                with_set(test_hosts),
                 with_set(test_joins),
                 with_set(test_any_uid),
                 with_set(test_long_keys),
