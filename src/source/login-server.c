@@ -63,11 +63,14 @@ struct LoginServer {
 };
 
 static bool is_trusted(const LoginServer *s, uid_t uid) {
-        bool found = uid == 0;
-
         for (size_t i = 0; i < s->n_trusted; i++)
-                found |= s->trusted[i] == uid;
-        return found;
+                if (s->trusted[i] == uid)
+                        return true;
+        return false;
+}
+
+static bool may_announce(const LoginServer *s, uid_t uid) {
+        return uid == 0 || is_trusted(s, uid);
 }
 
 /* ---- connections ---- */
@@ -161,7 +164,7 @@ static int look_for_announcement(Connection *c) {
                 refuse(s, uid, SPAN_NONE, "a message on the login socket is not relaylogin's");
                 return -EBADMSG;
         }
-        if (!is_trusted(s, uid)) {
+        if (!may_announce(s, uid)) {
                 refuse(s, uid, SPAN_NONE, "neither root nor a user of VirtualUsers= announced an address");
                 return -EPERM;
         }
@@ -215,6 +218,13 @@ static int judge_claim(Connection *c, Span user) {
         if (is_trusted(s, c->uid)) {
                 believe(c, user);
                 return 1;
+        }
+        /* whoever has checked a password has given root up: this comes from before it, from a chain in the
+         * wrong order, which would make an open relay */
+        if (c->uid == 0) {
+                refuse(s, c->uid, user,
+                        "root claimed a login; relaylogin must stand behind the password check");
+                return -EPERM;
         }
         r = name_check_ask(s->names, c->number, c->uid, user);
         if (r < 0) {
@@ -329,7 +339,7 @@ static bool is_welcome(LoginServer *s, int fd) {
 
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
                 return false;
-        if (is_trusted(s, peer.uid))
+        if (may_announce(s, peer.uid))
                 return true;
         refuse(s, peer.uid, SPAN_NONE, "neither root nor a user of VirtualUsers= has connected");
         return false;

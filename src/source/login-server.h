@@ -6,7 +6,7 @@
  * client once it has logged in claims that it has. The kernel says whose process each of them came from:
  *
  * - an announcement is believed of root and of the trusted uids;
- * - a claim is believed of them for any name, and of every other uid for its own;
+ * - a claim is believed of a trusted uid for any name, of root never, and of every other uid for its own;
  * - there is one claim for each announcement, at most LOGIN_CLAIM_USEC after it. */
 
 #include <sys/types.h>
@@ -40,7 +40,7 @@ LoginServer *login_server_free(LoginServer *s);
 
 DEFINE_CLEANUP(LoginServer *, login_server_free)
 
-/* Whom to trust beside root. The list is copied. Returns 0 or -ENOMEM. */
+/* Whom to trust. The list is copied. Returns 0 or -ENOMEM. */
 int login_server_trust(LoginServer *s, const uid_t *uids, size_t n);
 
 /* Accepts connections on a listening SOCK_SEQPACKET socket. Takes the descriptor, also on failure. Returns

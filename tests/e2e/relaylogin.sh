@@ -7,6 +7,7 @@
 
 as_alice() { in_box setpriv --reuid 1002 --regid 1002 --clear-groups "$@"; }
 as_member() { in_box setpriv --reuid 1001 --regid 1001 --groups "$(in_box getent group authrelay-login | cut -d: -f3)" "$@"; } # mallory, in the group
+as_vmail() { in_box setpriv --reuid 1004 --regid 1004 --groups "$(in_box getent group authrelay-login | cut -d: -f3)" "$@"; } # trusted
 attack() { in_box /test/login-attack "$@"; }
 user_of() { ctl list --json | python3 -c '
 import json, sys
@@ -136,8 +137,10 @@ done
 like "she can claim once" "$(between 203.0.113.7 1002 'exec /test/login-attack claim $fd alice alice')" $'^claim: ok\nclaim: EPIPE$'
 granted "for the address that was announced" 203.0.113.7
 before=$(refused)
+between 203.0.113.66 0 'USER=alice exec relaylogin true'
+ok "a chain in the wrong order, with relaylogin before the password, is found out" wait_until 5 is_refused_more_than "$before"
 between 203.0.113.66 1002 'exec /test/login-attack garbage $fd' >"$WORK/said"
-ok "garbage ends her connection" wait_until 5 is_refused_more_than "$before"
+ok "garbage ends her connection" wait_until 5 is_refused_more_than "$((before + 1))"
 
 # hold NAME ADDRESS UID: a process between the two halves, for others to take its descriptor; its pid and number in $held
 hold() {
@@ -156,8 +159,8 @@ like "nor claim again" "$(as_alice /test/login-attack steal "${held[@]}" alice)"
 is "which grants nothing" "$(grants)" ""
 hold second 203.0.113.66 0
 like "nobody takes the one of a server that still runs as root" "$(as_alice /test/login-attack steal "${held[@]}" alice)" 'steal: EPERM'
-attack announce /run/authrelay/login 203.0.113.66 alice 1501 >"$WORK/said"
-attack announce /run/authrelay/login 203.0.113.9 bob 1400 >"$WORK/said"
+as_vmail /test/login-attack announce /run/authrelay/login 203.0.113.66 alice 1501 >"$WORK/said"
+as_vmail /test/login-attack announce /run/authrelay/login 203.0.113.9 bob 1400 >"$WORK/said"
 granted "a claim 23 minutes after the connection" 203.0.113.9
 is "but not one after 25 minutes" "$(grants)" 203.0.113.9
 

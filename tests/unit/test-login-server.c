@@ -46,7 +46,7 @@ static void start(Fixture *f) {
         uid_t uid = geteuid();
 
         assert_ok(login_server_new(f->event, on_claim, f, &f->server));
-        /* root is trusted anyway; anybody else who runs this must be allowed to announce */
+        /* whoever runs this may announce and claim */
         assert_ok(login_server_trust(f->server, &uid, 1));
         assert_ok(login_server_listen(f->server, unix_socket_open("login", SOCK_SEQPACKET, 0666)));
 }
@@ -247,6 +247,25 @@ static void test_who_may_announce(void **state) {
         assert_int_equal(login_server_counts(f->server).connections, 0);
 }
 
+/* A chain in the wrong order: nobody has asked for a password yet. */
+static void test_root_has_not_logged_in(void **state) {
+        Fixture *f = *state;
+        int fd;
+
+        if (geteuid() != 0)
+                skip();
+        assert_ok(login_server_trust(f->server, NULL, 0));
+        fd = announced("192.0.2.7");
+        assert_true(claim(fd, "alice") > 0);
+        wait_for(f, 0, 1);
+        assert_int_equal(f->uid, 0);
+        (void) close(fd);
+        fd = announced("192.0.2.7");
+        assert_true(claim(fd, "") > 0);
+        wait_for(f, 0, 2);
+        (void) close(fd);
+}
+
 static void test_too_late(void **state) {
         Fixture *f = *state;
         int fd = announced("192.0.2.7"), other = announced("192.0.2.8");
@@ -426,6 +445,7 @@ int main(void) {
                 with_server(test_a_client_that_does_not_log_in),
                 with_server(test_names_of_others),
                 with_server(test_who_may_announce),
+                with_server(test_root_has_not_logged_in),
                 with_server(test_too_late),
                 with_server(test_time_runs_out),
                 with_server(test_the_future),
