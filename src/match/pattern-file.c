@@ -306,9 +306,10 @@ static int check_rule(const Pattern *p, const Rule *rule, bool has_connect, IniE
         }
         /* who may write it can't be told: it must not bring an address, nor choose whose address it gets */
         if (rule->any_uid && (rule->kind != RULE_LOGIN || regex_has_group(rule->regex, REGEX_GROUP_IP) ||
+                                     regex_has_group(rule->regex, REGEX_GROUP_HOST) ||
                                      regex_has_group(rule->regex, REGEX_GROUP_KEY)))
                 return ini_error_set(error, &place, -EINVAL,
-                        "AnyUID= is for a [Login] without the groups <ip> and <key>");
+                        "AnyUID= is for a [Login] without the groups <ip>, <host> and <key>");
         if (rule->kind == RULE_LOGOUT && !regex_has_group(rule->regex, REGEX_GROUP_KEY))
                 return ini_error_set(error, &place, -EINVAL, "[Logout] needs a group <key>");
         return 0;
@@ -323,6 +324,7 @@ static int check_pattern(Pattern *p, IniError *error) {
                 has_connect |= p->rules[i].kind == RULE_CONNECT;
                 has_login |= p->rules[i].kind == RULE_LOGIN;
                 p->has_logout |= p->rules[i].kind == RULE_LOGOUT;
+                p->any_uid |= p->rules[i].any_uid;
         }
         for (size_t i = 0; i < p->n_rules; i++) {
                 r = check_rule(p, &p->rules[i], has_connect, error);

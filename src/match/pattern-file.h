@@ -51,6 +51,7 @@ typedef struct Pattern {
         bool heads[_LOG_HEAD_MAX];
         bool trusts_users; /* Trust=users: a process of a mail user holds the logger's descriptor */
         bool opt_in, journal_only;
+        bool any_uid;    /* one of its rules has AnyUID=yes: messages are joined by the kernel's pid alone */
         bool has_logout; /* its logins open sessions, because something ends them */
         size_t tears_at; /* bytes; 0: this server's messages are not torn */
         Rule *rules;

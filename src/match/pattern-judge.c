@@ -141,12 +141,11 @@ static void refuse(Login *login, MatchVerdict verdict, const char *reason) {
 }
 
 /* The key under which the halves of a login find each other. */
-static Span join_key(
-        Judging *j, const Pattern *p, const Rule *rule, Span key, char buf[static KEY_MAX_BYTES]) {
+static Span join_key(Judging *j, const Pattern *p, Span key, char buf[static KEY_MAX_BYTES]) {
         const Record *record = j->record;
         const Provenance *from = record->proven ? fetch(j) : NULL;
         /* a process of a mail user says what it likes about itself; the kernel knows which one it is */
-        Span pid = !from ? record->pid : rule->any_uid ? from->logger : from->pid;
+        Span pid = !from ? record->pid : p->any_uid ? from->logger : from->pid;
         Span id = key.size > 0 ? key : pid;
 
         if (id.size == 0)
@@ -194,8 +193,7 @@ static void find_host(const RegexMatch *match, Login *login) {
         login->verdict = MATCH_NAMED;
 }
 
-static void find_address(
-        Judging *j, const Pattern *p, const Rule *rule, const RegexMatch *match, Login *login) {
+static void find_address(Judging *j, const Pattern *p, const RegexMatch *match, Login *login) {
         char buf[KEY_MAX_BYTES];
         Span key;
 
@@ -207,7 +205,7 @@ static void find_address(
         }
         if (match->group[REGEX_GROUP_HOST].data)
                 return find_host(match, login);
-        key = join_key(j, p, rule, match->group[REGEX_GROUP_KEY], buf);
+        key = join_key(j, p, match->group[REGEX_GROUP_KEY], buf);
         login->has_address =
                 key.size > 0 && stream_state_connected(j->streams, key, login->time, &login->address);
         if (!login->has_address)
@@ -269,9 +267,9 @@ static void accept(Judging *j, Pattern *p, const Rule *rule, const RegexMatch *m
         else if (login->time == 0)
                 refuse(login, MATCH_REFUSED, "its time stamp can't be read");
         else if (rule->kind == RULE_LOGIN || rule->kind == RULE_CONNECT)
-                find_address(j, p, rule, match, login);
+                find_address(j, p, match, login);
         if (login->verdict == MATCH_CONNECT) {
-                Span key = join_key(j, p, rule, match->group[REGEX_GROUP_KEY], buf);
+                Span key = join_key(j, p, match->group[REGEX_GROUP_KEY], buf);
 
                 if (key.size > 0)
                         stream_state_connect(j->streams, key, &login->address, login->time);

@@ -447,6 +447,16 @@ static void test_any_uid(void **state) {
         assert_int_equal(match(f), MATCH_REFUSED);
         f->record.provenance.logger = SPAN_LITERAL("");
         assert_int_equal(match(f), MATCH_REFUSED);
+        /* nor does the server's own, which may be another one in a container */
+        (void) test_journal_record(
+                &f->record, "popa3d", "popa3d.service", "0", "7", SPAN_LITERAL("Session from 192.0.2.8"));
+        f->record.provenance.logger = SPAN_LITERAL("300");
+        assert_int_equal(match(f), MATCH_CONNECT);
+        (void) test_journal_record(&f->record, "popa3d", "popa3d.service", "1000", "7", passed);
+        assert_int_equal(match(f), MATCH_REFUSED);
+        f->record.provenance.logger = SPAN_LITERAL("300");
+        assert_int_equal(match(f), MATCH_LOGIN);
+        check_address(f, "192.0.2.8");
         /* no other unit, no other message, no address */
         (void) test_journal_record(&f->record, "popa3d", "evil.service", "1000", "100", passed);
         assert_int_equal(match(f), MATCH_UNTRUSTED);
