@@ -141,9 +141,33 @@ static bool take_tag(Span s, LogLine *l) {
         return true;
 }
 
+/* "mail.info ", which busybox's syslogd writes behind the host; no tag has a blank behind it. */
+static void skip_facility(Span *s) {
+        static const char *const severities[] = {
+                "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
+        const char *blank = s->size > 0 ? memchr(s->data, ' ', MIN(s->size, (size_t) 32)) : NULL;
+        const char *dot = blank ? memchr(s->data, '.', (size_t) (blank - s->data)) : NULL;
+
+        if (!dot || dot == s->data)
+                return;
+        for (const char *p = s->data; p < dot; p++)
+                if (!is_letter(*p) && !is_digit(*p))
+                        return;
+        for (size_t i = 0; i < ELEMENTSOF(severities); i++)
+                if (span_equal_string(span_make(dot + 1, (size_t) (blank - dot - 1)), severities[i])) {
+                        *s = span_skip(*s, (size_t) (blank + 1 - s->data));
+                        return;
+                }
+}
+
 /* RFC 3164 lines of rsyslog can carry a second stamp or year; those are not ours to guess. */
 static bool parse_syslog(Span s, LogLine *l) {
-        return take_stamp(&s, &l->stamp) && take_host(&s, l) && take_tag(s, l);
+        if (!take_stamp(&s, &l->stamp) || !take_host(&s, l))
+                return false;
+        if (take_tag(s, l))
+                return true;
+        skip_facility(&s);
+        return take_tag(s, l);
 }
 
 static bool parse_exim(Span s, LogLine *l) {

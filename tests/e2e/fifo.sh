@@ -4,7 +4,7 @@
 # not there at all. It never waits for long, never dies, and no login is lost.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 43
+plan 45
 
 HELD=/run/authrelay/fifo OWN=/run/authrelay/own
 N=0 # logins written so far, each of an address of its own
@@ -38,7 +38,7 @@ units() { # what an administrator puts into the service's drop-in
     must in_box systemctl daemon-reload
 }
 
-mailhost_new dovecot
+mailhost_new syslogd
 mailhost_boot '[Sources]' "Fifo=$HELD" "Fifo=$OWN"
 must in_box systemctl enable --quiet --now authrelay-fifo.socket
 start_authrelay
@@ -130,6 +130,19 @@ is "and grants nothing else" "$(grants | tr ' ' '\n' | grep -c '^192\.0\.2\.[23]
 ok "an over-long line is dropped whole" wait_until 10 may_relay 192.0.2.6
 ok "with the login at its end" not may_relay 192.0.2.5
 ok "three logins in all" granted_more 3
+
+# Syslog daemons that know only files and FIFOs.
+message() { echo "imap-login: Login: user=<u$1>, method=PLAIN, rip=$1, lip=203.0.113.1, mpid=7, TLS, session=<s$1/AAAB>"; }
+printf 'mail.info\t|%s\n' $HELD >"$BOX_FILES/etc/test-syslog.conf"
+must in_box systemd-run --quiet syslogd --no-detach --no-klog -f /etc/test-syslog.conf -p /run/inetutils.sock
+must wait_until 10 in_box test -S /run/inetutils.sock
+in_box logger --socket /run/inetutils.sock -p mail.info -t dovecot "$(message 192.0.2.8)"
+ok "inetutils' syslogd writes to a FIFO" wait_until 10 may_relay 192.0.2.8
+must in_box mkdir /run/busybox # busybox's socket is always /dev/log
+must in_box systemd-run --quiet -p BindPaths=/run/busybox:/dev busybox syslogd -n -O $HELD
+must wait_until 10 in_box test -S /run/busybox/log
+in_box logger --socket /run/busybox/log -p mail.info -t dovecot "$(message 192.0.2.9)"
+ok "and so does busybox's, in a form of its own" wait_until 10 may_relay 192.0.2.9
 
 # What it must not open.
 complaint() { in_box journalctl --no-pager -q -o cat -p warning -u authrelay | grep -F "Fifo=$OWN: $1"; }

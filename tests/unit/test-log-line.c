@@ -41,6 +41,13 @@ static void test_syslog(_unused_ void **state) {
         check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx a: ", "Nov 21 01:02:03", "mx", "a", "", "");
         check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx a:  two blanks ", "Nov 21 01:02:03", "mx", "a", "",
                 " two blanks ");
+        /* busybox's syslogd */
+        check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx mail.info dovecot: m", "Nov 21 01:02:03", "mx",
+                "dovecot", "", "m");
+        check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx local7.err a[1]: m", "Nov 21 01:02:03", "mx", "a",
+                "1", "m");
+        check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx mail.info: m", "Nov 21 01:02:03", "mx", "mail.info",
+                "", "m");
         /* the message may hold what it likes */
         check_line(LOG_HEAD_SYSLOG, "Nov 21 01:02:03 mx a[1]: Nov 21 01:02:03 mx b[2]: y", "Nov 21 01:02:03",
                 "mx", "a", "1", "Nov 21 01:02:03 mx b[2]: y");
@@ -55,8 +62,12 @@ static void test_not_syslog(_unused_ void **state) {
                 "Nov 21 01:02:03 mx [1]: c", "Nov 21 01:02:03 mx a[1: c", "Nov 21 01:02:03 mx a[1] : c",
                 "Nov 21 01:02:03 mx a[1]b: c", "Nov 21 01:02:03 imap-login: Info: Login: user=<a>",
                 "Nov 21 1:02:03 mx a: c", "Nov 211 01:02:03 mx a: c", "Nov-21 01:02:03 mx a: c",
-                "N0v 21 01:02:03 mx a: c", "2026-11-21T01:02:03", "2026-11-21T01:02:03x mx a: c",
-                "26-11-21T01:02:03 mx a: c", "2026-11-21X01:02:03 mx a: c", "last message repeated 2 times",
+                "N0v 21 01:02:03 mx a: c", "Nov 21 01:02:03 mx mail.info", "Nov 21 01:02:03 mx mail.info ",
+                "Nov 21 01:02:03 mx mail.inf a: c", "Nov 21 01:02:03 mx mail.infos a: c",
+                "Nov 21 01:02:03 mx .info a: c", "Nov 21 01:02:03 mx m-il.info a: c",
+                "Nov 21 01:02:03 mx mail.info mail.info a: c", "Nov 21 01:02:03 mx mail.info a b: c",
+                "2026-11-21T01:02:03", "2026-11-21T01:02:03x mx a: c", "26-11-21T01:02:03 mx a: c",
+                "2026-11-21X01:02:03 mx a: c", "last message repeated 2 times",
                 "<13>Nov 21 01:02:03 mx a: c"};
         char line[1000];
 
