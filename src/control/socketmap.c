@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <strings.h>
 
 /* How an MTA spells IPv6 addresses. */
 #define SPELT_SHORT 1u /* 2001:db8::7, RFC 5952 */
@@ -123,9 +124,12 @@ static bool is_spelling(Span text, const IpAddr *addr, unsigned spelling) {
                span_equal_string(text, format_long(expected, addr));
 }
 
+/* In any case: sendmail makes a key lower case unless the map has the flag -f. */
 static bool drop_prefix(Span *text, Span prefix) {
-        if (prefix.size == 0 || !span_starts_with(*text, prefix))
-                return prefix.size == 0;
+        if (prefix.size == 0)
+                return true;
+        if (text->size < prefix.size || strncasecmp(text->data, prefix.data, prefix.size) != 0)
+                return false;
         *text = span_skip(*text, prefix.size);
         return true;
 }

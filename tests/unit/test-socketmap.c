@@ -104,7 +104,10 @@ static void test_access(void **state _unused_) {
         check("relay-access Connect:IPv6:2001:db8:0:0:0:0:0:7", SOCKETMAP_RELAY_ACCESS, "2001:db8::7");
         check("relay-access 192.0.2.7", SOCKETMAP_RELAY_ACCESS, NULL);
         check("relay-access From:192.0.2.7", SOCKETMAP_RELAY_ACCESS, NULL);
-        check("relay-access connect:192.0.2.7", SOCKETMAP_RELAY_ACCESS, NULL);
+        /* in lower case, as sendmail does it if it is not told otherwise */
+        check("relay-access connect:192.0.2.7", SOCKETMAP_RELAY_ACCESS, "192.0.2.7");
+        check("relay-access connect:ipv6:2001:db8:0:0:0:0:0:7", SOCKETMAP_RELAY_ACCESS, "2001:db8::7");
+        check("relay-access connect:ipv6:2001:db8::7", SOCKETMAP_RELAY_ACCESS, NULL);
         check("relay-access Connect:[192.0.2.7]", SOCKETMAP_RELAY_ACCESS, NULL);
         check("relay-access Connect:192.0.2", SOCKETMAP_RELAY_ACCESS, NULL);
         check("relay-access Connect:IPv6:192.0.2.7", SOCKETMAP_RELAY_ACCESS, NULL);
