@@ -145,7 +145,9 @@ static void on_dropped(Manager *m, const Source *source, const char *unit) {
 void manager_on_settle(void *userdata) {
         Manager *m = userdata;
 
-        (void) publisher_flush(m->publisher);
+        /* a full disk is tried again by the publisher, in its own time */
+        if (m->report.error >= 0)
+                (void) publisher_flush(m->publisher);
 }
 
 void manager_on_note(void *userdata, Source *source, SourceNote note, const char *text) {

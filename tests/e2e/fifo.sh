@@ -4,7 +4,7 @@
 # not there at all. It never waits for long, never dies, and no login is lost.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 45
+plan 49
 
 HELD=/run/authrelay/fifo OWN=/run/authrelay/own
 N=0 # logins written so far, each of an address of its own
@@ -40,8 +40,11 @@ units() { # what an administrator puts into the service's drop-in
 
 mailhost_new syslogd
 mailhost_boot '[Sources]' "Fifo=$HELD" "Fifo=$OWN"
-must in_box systemctl enable --quiet --now authrelay-fifo.socket
 start_authrelay
+is "without its unit the daemon makes both by itself" "$(in_box stat -c '%F %a %U' $HELD $OWN | uniq)" "fifo 600 authrelay"
+must in_box systemctl stop authrelay.service
+must in_box systemctl enable --quiet --now authrelay-fifo.socket
+must in_box systemctl start authrelay.service
 is "the FIFO of the unit is root's alone" "$(in_box stat -c '%F %a %U' $HELD)" "fifo 600 root"
 is "the one that the daemon made is its own alone" "$(in_box stat -c '%F %a %U' $OWN)" "fifo 600 authrelay"
 ok "mallory can't write to the one" not as_mallory sh -c "echo x >$HELD"
@@ -100,7 +103,7 @@ ok "down: it waits" kill -0 "${WRITER[down]}"
 is "down: the FIFO's unit has not given up" "$(in_box systemctl is-active authrelay-fifo.socket)" active
 ok "down: what was granted holds" in_box env TCPREMOTEIP=198.18.0.1 relaylock sh -c 'test "${RELAYCLIENT+yes}"'
 units <<<''
-must in_box systemctl start authrelay.socket authrelay.service
+must wait_until 10 in_box systemctl start authrelay.socket authrelay.service # not the last try of the broken one
 finish down 1000 60000
 all_granted "down: the logins of that time were granted afterwards"
 
@@ -130,6 +133,24 @@ is "and grants nothing else" "$(grants | tr ' ' '\n' | grep -c '^192\.0\.2\.[23]
 ok "an over-long line is dropped whole" wait_until 10 may_relay 192.0.2.6
 ok "with the login at its end" not may_relay 192.0.2.5
 ok "three logins in all" granted_more 3
+
+# A syslog daemon that is not root.
+mkdir -p "$BOX_FILES/etc/systemd/system/authrelay-fifo.socket.d"
+printf '[Socket]\nSocketUser=mallory\n' >"$BOX_FILES/etc/systemd/system/authrelay-fifo.socket.d/owner.conf"
+must in_box systemctl daemon-reload
+again() {
+    in_box systemctl stop authrelay.service authrelay-fifo.socket 2>/dev/null
+    must in_box systemctl start authrelay-fifo.socket authrelay.service
+}
+again
+again
+is "SocketUser= has the FIFO" "$(in_box stat -c '%F %a %U' $HELD)" "fifo 600 mallory"
+login_line 192.0.2.10 | as_mallory sh -c "cat >$HELD"
+ok "and may write to it" wait_until 10 may_relay 192.0.2.10
+must in_box rm /etc/systemd/system/authrelay-fifo.socket.d/owner.conf
+must in_box systemctl daemon-reload
+again
+is "and not any more without it" "$(in_box stat -c '%F %a %U' $HELD)" "fifo 600 root"
 
 # Syslog daemons that know only files and FIFOs.
 message() { echo "imap-login: Login: user=<u$1>, method=PLAIN, rip=$1, lip=203.0.113.1, mpid=7, TLS, session=<s$1/AAAB>"; }

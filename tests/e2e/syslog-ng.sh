@@ -20,6 +20,7 @@ tcp_is_open() { client python3 -c "import socket; socket.create_connection(('$SE
 
 mailhost_new syslog-ng
 sed -i 's/^protocols = .*/protocols = imap/' "$SEED/etc/dovecot/dovecot.conf"
+courier_by_syslog
 mailhost_boot '[Sources]' Syslog=yes
 # the hosts' own names, as they say them
 must in_box sed -i 's/keep_hostname(no)/keep_hostname(yes)/; s/chain_hostnames(off)/chain_hostnames(off); keep_hostname(yes)/' /etc/syslog-ng/syslog-ng.conf

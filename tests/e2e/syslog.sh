@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
 . "$LIB/syslog-cases.sh"
-plan $((2 * (TWO_HOSTS + 2) + NEW_FORM + 22))
+plan $((2 * (TWO_HOSTS + 2) + NEW_FORM + 25))
 
 SOCKET=/run/authrelay/syslog
 rsyslog() { # TEMPLATE
@@ -28,8 +28,6 @@ CONF
     must wait_until 10 tcp_is_open 514
 }
 tcp_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
-send_to_socket() { logger --socket "$SOCKET" --rfc3164 -p mail.info -t dovecot "$@"; }
-# shellcheck disable=SC2016 # the inner shell's
 by() { in_box setpriv --reuid "$1" --regid 1001 --clear-groups logger --socket $SOCKET --rfc3164 -p mail.info -t dovecot "$2"; }
 dropped() { status_number dropped_messages || echo 0; }
 dropped_is() { [ "$(dropped)" = "$1" ]; }
@@ -44,9 +42,13 @@ BOX_SYSLOG=yes
 export BOX_SYSLOG
 mailhost_new syslog
 sed -i 's/^protocols = .*/protocols = imap/' "$SEED/etc/dovecot/dovecot.conf"
+courier_by_syslog
 mailhost_boot '[Sources]' Syslog=yes
-must in_box systemctl enable --quiet --now authrelay-syslog.socket
 start_authrelay
+is "without its unit the daemon makes the socket by itself" "$(in_box stat -c '%F %a %U' $SOCKET)" "socket 600 authrelay"
+must in_box systemctl stop authrelay.service
+must in_box systemctl enable --quiet --now authrelay-syslog.socket
+must in_box systemctl start authrelay.service
 is "the socket is root's alone" "$(in_box stat -c '%F %a %U' $SOCKET)" "socket 600 root"
 like "it is read, and said to be forgeable" "$(ctl status)" 'syslog +[0-9]+ +ok, forgeable'
 ok "the journal is not read then" not grep -q '^journal ' <(ctl status)
@@ -79,6 +81,17 @@ done
 wait $sender
 ok "three restarts and reloads lose none of 600 logins" wait_until 20 crowd_is 600
 
+# A reload takes it away and back.
+configure() {
+    printf '[Sources]\n%s\n' "$1" >"$BOX_FILES/etc/authrelay/authrelay.conf.d/50-test.conf"
+    must in_box systemctl reload authrelay.service
+}
+configure Journal=yes
+must in_box logger --socket $SOCKET --rfc3164 -p mail.info -t dovecot "$(dovecot_login 192.0.2.23)"
+ok "Syslog=no is nobody who reads it" not may_relay 192.0.2.23
+configure Syslog=yes
+ok "and what was sent meanwhile is read when there is somebody again" wait_until 10 may_relay 192.0.2.23
+
 # Nobody but root gets anything in: by the mode, and when that is open, by the uid.
 is "nothing was dropped so far" "$(dropped)" 0
 ok "mallory may not send" not by 1001 "$(dovecot_login 6.6.6.6)"
@@ -110,5 +123,5 @@ ok "down: all is in the other log" wait_until 20 logged 2100
 ok "down: rsyslogd still takes messages" in_box sh -c 'logger still-there; for i in 1 2 3 4 5 6 7 8 9 10; do grep -q still-there /var/log/syslog && exit 0; sleep 0.5; done; exit 1'
 ok "down: the socket's unit has not given up" test "$(in_box systemctl is-active authrelay-syslog.socket)" = active
 units <<<''
-must in_box systemctl start authrelay.service
+must wait_until 10 in_box systemctl start authrelay.service # not the last try of the broken one
 ok "and afterwards authrelay has every login of that time" wait_until 30 crowd_is 2100

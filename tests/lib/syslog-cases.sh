@@ -2,6 +2,11 @@
 # syslog-cases.sh: what tests/e2e/syslog.sh and syslog-ng.sh have in common: messages of several hosts that reach authrelay
 # through one syslog daemon. Source tap.sh and mailhost.sh first.
 
+# Courier's patterns are for the journal only, as long as nobody knows that no message is left out on the way.
+courier_by_syslog() {
+    mkdir -p "$SEED/etc/authrelay/patterns/courier-pop3.pattern.d"
+    printf '[Pattern]\nJournalOnly=no\n' >"$SEED/etc/authrelay/patterns/courier-pop3.pattern.d/test.conf"
+}
 stamp() { date '+%b %e %H:%M:%S'; }
 dovecot_login() { # ADDRESS
     echo "imap-login: Login: user=<u$1>, method=PLAIN, rip=$1, lip=203.0.113.1, mpid=7, TLS, session=<s$1/AAAB>"
