@@ -12,12 +12,22 @@
 #include "basic/fd-util.h"
 #include "basic/log.h"
 
-/* By what it is; only two listening stream sockets can't be told apart but by their names. */
+/* Two listening stream sockets can't be told apart but by their names. What comes by the control socket is
+ * obeyed, so none becomes that for want of another name; "unknown" is that of all of them where whoever
+ * passes them gives no names (sd_listen_fds(3)). */
+static DescriptorKind stream_kind(const char *name) {
+        if (streq(name, "lookup"))
+                return DESCRIPTOR_LOOKUP;
+        return streq(name, "authrelay.socket") || streq(name, "control") || streq(name, "unknown")
+                       ? DESCRIPTOR_CONTROL
+                       : _DESCRIPTOR_KIND_INVALID;
+}
+
 static DescriptorKind kind_of(int fd, const char *name) {
         if (sd_is_socket(fd, AF_NETLINK, SOCK_RAW, -1) > 0)
                 return DESCRIPTOR_NETLINK;
         if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) > 0)
-                return streq(name, "lookup") ? DESCRIPTOR_LOOKUP : DESCRIPTOR_CONTROL;
+                return stream_kind(name);
         if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, NULL, 0) > 0)
                 return DESCRIPTOR_LOGIN;
         if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 0, NULL, 0) > 0)

@@ -9,7 +9,8 @@
 #include "basic/macro.h"
 
 typedef enum DescriptorKind {
-        DESCRIPTOR_CONTROL, /* a listening stream socket */
+        DESCRIPTOR_CONTROL, /* a listening stream socket, of authrelay.socket or FileDescriptorName=control
+                             */
         DESCRIPTOR_LOOKUP,  /* the same, of a socket unit with FileDescriptorName=lookup */
         DESCRIPTOR_NETLINK,
         DESCRIPTOR_LOGIN,            /* a listening SOCK_SEQPACKET socket */

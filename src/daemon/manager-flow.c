@@ -183,7 +183,7 @@ void manager_on_claim(void *userdata, const LoginClaim *claim) {
                 .has_address = !claim->reason,
                 .user = claim->user,
                 .service = span_from_string(claim->service),
-                .time = now,
+                .time = claim->reason ? now : claim->time,
                 .pattern = "relaylogin",
                 .source = "login",
                 .reason = claim->reason,

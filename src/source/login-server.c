@@ -44,7 +44,8 @@ typedef struct Connection {
         uint64_t number; /* in the order of their coming */
         State state;
         LoginAnnouncement announcement;
-        uid_t uid; /* of the claim */
+        uid_t uid;   /* of the claim */
+        usec_t time; /* of the claim, by the wall clock */
 } Connection;
 
 struct LoginServer {
@@ -107,6 +108,7 @@ static void believe(Connection *c, Span user) {
         s->listener(s->userdata, &(LoginClaim){.address = c->announcement.address,
                                          .user = user,
                                          .service = c->announcement.service,
+                                         .time = c->time,
                                          .uid = c->uid});
 }
 
@@ -183,7 +185,7 @@ static int look_for_announcement(Connection *c) {
 /* Returns 0 if there is none yet, or -errno; 1 and the name, which is borrowed from `buf`. */
 static int take_claim(Connection *c, char buf[static LOGIN_CLAIM_MAX_BYTES], Span *ret_user) {
         LoginServer *s = c->server;
-        uid_t announcer, uid = (uid_t) -1;
+        uid_t announcer = (uid_t) -1, uid = (uid_t) -1;
         int queued;
         ssize_t n;
 
@@ -199,7 +201,13 @@ static int take_claim(Connection *c, char buf[static LOGIN_CLAIM_MAX_BYTES], Spa
                 refuse(s, uid, SPAN_NONE, "a message on the login socket is not relaylogin's");
                 return -EBADMSG;
         }
+        if (!may_announce(s, announcer)) {
+                refuse(s, uid, *ret_user, "whoever announced the address is not in VirtualUsers= any more");
+                return -EPERM;
+        }
         c->uid = uid;
+        /* a revocation that comes while the name is being looked up is later than this login */
+        c->time = time_now();
         /* also when the daemon was stopped in the meantime and the timer has not run */
         if (time_boot() - c->announcement.stamp > LOGIN_CLAIM_USEC) {
                 refuse(s, uid, *ret_user, "a login was claimed more than 25 minutes after the connection");

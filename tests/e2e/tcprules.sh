@@ -3,7 +3,7 @@
 # says kept; without a daemon, however it ended, nobody relays by it but Always=, and inbound mail goes on.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 51
+plan 53
 
 RULES=/run/authrelay/tcp.smtp.cdb
 TEMPLATE='127.:allow,RELAYCLIENT="@local"
@@ -144,6 +144,10 @@ must wait_until 10 is_made_of "$with_7"
 
 ok "root does not do by mistake what the daemon's user could make of it" not in_box authrelayd --static
 ok "nothing has changed" is_made_of "$with_7"
+ok "OpenRC's script, which root runs" in_box sh -c '. /usr/share/authrelay/openrc/authrelay; stop_post'
+ok "leaves the static part" is_made_of "$STATIC"
+must in_box systemctl restart authrelay.service
+must wait_until 10 is_made_of "$with_7"
 must in_box rm $RULES
 ok "a file that somebody has removed is written again" wait_until 10 receives 203.0.113.9
 

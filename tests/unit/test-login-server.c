@@ -24,6 +24,7 @@ typedef struct Fixture {
         char address[IP_TEXT_BYTES], user[LOGIN_USER_MAX_BYTES + 1], service[16];
         const char *reason;
         uid_t uid;
+        usec_t time;
 } Fixture;
 
 static void on_claim(void *userdata, const LoginClaim *claim) {
@@ -38,6 +39,7 @@ static void on_claim(void *userdata, const LoginClaim *claim) {
                 return;
         }
         f->logins++;
+        f->time = claim->time;
         (void) ip_addr_format(f->address, &claim->address);
         (void) snprintf(f->service, sizeof(f->service), "%s", claim->service);
 }
@@ -72,6 +74,7 @@ static int tear_down(void **state) {
         sd_event_unref(f->event);
         free(f);
         time_set_fake_boot(0);
+        time_set_fake(0);
         return leave_directory(&directory);
 }
 
@@ -266,6 +269,61 @@ static void test_root_has_not_logged_in(void **state) {
         (void) close(fd);
 }
 
+/* A revocation that is made while the name service thinks is later than the login. */
+static void test_time_of_a_claim(void **state) {
+        const usec_t now = time_now();
+        int fds[LOGIN_SERVER_MAX_CONNECTIONS], fd;
+        struct passwd *entry = geteuid() == 0 ? getpwnam("games") : NULL;
+        Fixture *f = *state;
+
+        if (!entry)
+                skip();
+        time_set_fake(now);
+        claim_as(fd = announced("192.0.2.1"), entry->pw_uid, "games");
+        /* until nothing but the answer is missing */
+        do
+                assert_true(sd_event_run(f->event, 10 * USEC_PER_SEC) > 0);
+        while (login_server_counts(f->server).connections == 0 ||
+                login_server_descriptors(f->server, fds) > 0);
+        assert_int_equal(f->logins, 0);
+        time_set_fake(now + 4 * USEC_PER_SEC);
+        wait_for(f, 1, 0);
+        assert_true(f->time == now);
+        (void) close(fd);
+}
+
+/* Whom a reload has taken out of VirtualUsers= is not believed any more, whatever he said before. */
+static void test_no_longer_trusted(void **state) {
+        struct passwd *entry = geteuid() == 0 ? getpwnam("games") : getpwuid(geteuid());
+        int go[2], status;
+        Fixture *f = *state;
+        pid_t child;
+
+        if (!entry)
+                skip();
+        assert_ok(login_server_trust(f->server, &entry->pw_uid, 1));
+        assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+        child = fork();
+        if (child == 0) {
+                char byte;
+                int fd;
+
+                if (setresuid(entry->pw_uid, entry->pw_uid, entry->pw_uid) < 0)
+                        _exit(1);
+                fd = announced("192.0.2.66");
+                _exit(read(go[0], &byte, 1) != 1 || claim(fd, entry->pw_name) < 0);
+        }
+        while (login_server_counts(f->server).connections == 0)
+                assert_true(sd_event_run(f->event, 10 * USEC_PER_SEC) > 0);
+        run(f);
+        assert_ok(login_server_trust(f->server, NULL, 0));
+        assert_int_equal(write(go[1], "", 1), 1);
+        assert_true(waitpid(child, &status, 0) == child && status == 0);
+        wait_for(f, 0, 1);
+        (void) close(go[0]);
+        (void) close(go[1]);
+}
+
 static void test_too_late(void **state) {
         Fixture *f = *state;
         int fd = announced("192.0.2.7"), other = announced("192.0.2.8");
@@ -446,6 +504,8 @@ int main(void) {
                 with_server(test_names_of_others),
                 with_server(test_who_may_announce),
                 with_server(test_root_has_not_logged_in),
+                with_server(test_time_of_a_claim),
+                with_server(test_no_longer_trusted),
                 with_server(test_too_late),
                 with_server(test_time_runs_out),
                 with_server(test_the_future),
