@@ -159,8 +159,10 @@ must in_box systemd-run --quiet syslogd --no-detach --no-klog -f /etc/test-syslo
 must wait_until 10 in_box test -S /run/inetutils.sock
 in_box logger --socket /run/inetutils.sock -p mail.info -t dovecot "$(message 192.0.2.8)"
 ok "inetutils' syslogd writes to a FIFO" wait_until 10 may_relay 192.0.2.8
-must in_box mkdir /run/busybox # busybox's socket is always /dev/log
-must in_box systemd-run --quiet -p BindPaths=/run/busybox:/dev busybox syslogd -n -O $HELD
+must in_box mkdir /run/busybox # busybox's socket is always /dev/log, and Debian 13's would read inetutils' configuration
+must in_box sh -c ': >/etc/syslog.conf'
+must in_box systemd-run --quiet -p PrivateMounts=yes sh -c "cd /run/busybox && touch null && mount --bind /dev/null null &&
+    mount --rbind . /dev && exec busybox syslogd -n -O $HELD"
 must wait_until 10 in_box test -S /run/busybox/log
 in_box logger --socket /run/busybox/log -p mail.info -t dovecot "$(message 192.0.2.9)"
 ok "and so does busybox's, in a form of its own" wait_until 10 may_relay 192.0.2.9
