@@ -380,7 +380,8 @@ static int open_sockets(Manager *m) {
                         path = NULL;
                         return -ENOMEM;
                 }
-                fd = r = unix_socket_open(path, SOCK_STREAM, 0660);
+                /* its group may be one that reads logs, which is no reason to obey it */
+                fd = r = unix_socket_open(path, SOCK_STREAM, 0600);
         }
         if (r >= 0)
                 r = control_server_listen(m->control, fd);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A helper process that looks users up, and the queue before it. One question is under way at a time, so
- * that a time-out is of that one. A helper that does not answer in time is killed, and with it everything
- * that waits is answered: the next question starts another. Whatever goes wrong, the answer is not "yes". */
+ * that a time-out is of that one. A helper that does not answer in time is killed, and another one is asked
+ * what waits. Who asks for names that take long keeps others waiting, but no longer than the few questions
+ * of one uid take. Whatever goes wrong, the answer is not "yes". */
 
 #include "source/name-check.h"
 
@@ -99,13 +100,12 @@ static Question *take_first(NameCheck *c) {
         return q;
 }
 
-/* Everything that waits now gets this answer. */
-static void fail_all(NameCheck *c, int error) {
-        for (size_t n = c->n; n > 0; n--) {
-                _cleanup_free_ Question *q = take_first(c);
+/* The question that was under way, if there is one, gets this answer. */
+static void fail_first(NameCheck *c, int error) {
+        _cleanup_free_ Question *q = c->first ? take_first(c) : NULL;
 
+        if (q)
                 c->listener(c->userdata, q->number, error, span_from_string(q->packet.name));
-        }
 }
 
 static int start_helper(NameCheck *c);
@@ -136,7 +136,7 @@ static int on_timeout(sd_event_source *source _unused_, uint64_t usec _unused_, 
         NameCheck *c = userdata;
 
         stop_helper(c);
-        fail_all(c, -ETIMEDOUT);
+        fail_first(c, -ETIMEDOUT);
         go_on(c);
         return 0;
 }
@@ -151,7 +151,7 @@ static int on_answer(sd_event_source *source _unused_, int fd, uint32_t events _
                 return 0;
         if (n != (ssize_t) sizeof(p) || !c->first) {
                 stop_helper(c); /* it crashed in somebody's module */
-                fail_all(c, -EIO);
+                fail_first(c, -EIO);
                 go_on(c);
                 return 0;
         }
@@ -209,6 +209,14 @@ int name_check_new(sd_event *event, NameCheckListener listener, void *userdata, 
         return 0;
 }
 
+static size_t count_of(const NameCheck *c, uid_t uid) {
+        size_t n = 0;
+
+        for (const Question *q = c->first; q; q = q->next)
+                n += q->packet.uid == uid;
+        return n;
+}
+
 int name_check_ask(NameCheck *c, uint64_t number, uid_t uid, Span name) {
         Question *q;
 
@@ -216,7 +224,7 @@ int name_check_ask(NameCheck *c, uint64_t number, uid_t uid, Span name) {
                 return -ENAMETOOLONG;
         if (name.size > 0 && memchr(name.data, 0, name.size))
                 return -EINVAL;
-        if (c->n == NAME_CHECK_WAITING_MAX)
+        if (c->n == NAME_CHECK_WAITING_MAX || count_of(c, uid) >= NAME_CHECK_WAITING_OF_UID_MAX)
                 return -E2BIG;
         q = calloc(1, sizeof(Question));
         if (!q)

@@ -12,8 +12,9 @@
 
 /* The longest name that is looked up. */
 #define NAME_CHECK_NAME_MAX_BYTES 320
-/* How many may wait for an answer, and how long the helper may take for one. */
+/* How many may wait for an answer, also of one uid, and how long the helper may take for one. */
 #define NAME_CHECK_WAITING_MAX 1000
+#define NAME_CHECK_WAITING_OF_UID_MAX 16
 #define NAME_CHECK_USEC (5 * USEC_PER_SEC)
 
 typedef struct NameCheck NameCheck;
@@ -31,5 +32,6 @@ NameCheck *name_check_free(NameCheck *c);
 DEFINE_CLEANUP(NameCheck *, name_check_free)
 
 /* Asks whether `name` is a name of `uid`; without a name, which one is. Returns 0, and the listener will
- * hear of it, from the event loop; -E2BIG: too many are waiting; -ENAMETOOLONG; or -errno. */
+ * hear of it, from the event loop; -E2BIG: too many are waiting, or of this uid; -ENAMETOOLONG; or -errno.
+ */
 int name_check_ask(NameCheck *c, uint64_t number, uid_t uid, Span name);

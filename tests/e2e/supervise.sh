@@ -3,7 +3,7 @@
 # systemd, a real Dovecot that logs to a file of its own.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 12
+plan 14
 
 LOG=/var/log/dovecot.log
 mailhost_new dovecot
@@ -39,3 +39,10 @@ ok "svc -h reloads" wait_until 10 eval 'ctl status | grep -q "each for 20min"'
 must in_box svc -d /service/authrelay
 ok "while it is down, its last word counts" eval 'wait_until 20 not daemon && may_relay 203.0.113.7'
 ok "what it says is in multilog's log" wait_until 10 eval 'in_box cat /var/log/authrelay/current | grep -q "203.0.113.7 may relay"'
+
+# Whose group the daemon is in must not matter, such as that of a log's readers.
+must in_box systemd-run --quiet --unit=of-adm -p User=authrelay -p Group=adm authrelayd
+ok "with the log's group for its own, it does what root says" wait_until 20 ctl grant 203.0.113.9
+ok "and not what a reader of logs says" not in_box setpriv --reuid 1001 --regid 1001 --groups "$(in_box getent group adm | cut -d: -f3)" \
+    authrelayctl grant 203.0.113.66
+must in_box systemctl stop of-adm

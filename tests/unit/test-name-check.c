@@ -98,21 +98,36 @@ static void test_what_cannot_be_asked(void **state) {
         assert_int_equal(h->results[0], -ENOENT);
 }
 
-/* Everything that waits is answered when time is up, and the next question is as if nothing had been. */
+/* Time is up for the one question that takes so long; all others are asked after it. */
 static void test_a_hanging_name_service(void **state) {
         Heard *h = *state;
         unsigned i;
 
-        assert_ok(name_check_ask(h->check, 0, 0, SPAN_LITERAL(HANGS)));
-        for (i = 1; i < NAME_CHECK_WAITING_MAX; i++)
-                assert_ok(name_check_ask(h->check, i, 0, SPAN_LITERAL("root")));
+        assert_ok(name_check_ask(h->check, 0, 1000, SPAN_LITERAL(HANGS)));
+        assert_ok(name_check_ask(h->check, 1, 0, SPAN_LITERAL("root")));
+        for (i = 2; i < NAME_CHECK_WAITING_MAX; i++)
+                assert_ok(name_check_ask(h->check, i, 1000 + i, SPAN_LITERAL("root")));
         assert_int_equal(name_check_ask(h->check, i, 0, SPAN_LITERAL("root")), -E2BIG);
         wait_for(h, NAME_CHECK_WAITING_MAX);
-        for (i = 0; i < NAME_CHECK_WAITING_MAX; i++)
-                assert_int_equal(h->results[i], -ETIMEDOUT);
-        assert_ok(name_check_ask(h->check, 0, 0, SPAN_LITERAL("root")));
-        wait_for(h, NAME_CHECK_WAITING_MAX + 1);
-        assert_int_equal(h->results[0], 0);
+        assert_int_equal(h->results[0], -ETIMEDOUT);
+        assert_int_equal(h->results[1], 0);
+        for (i = 2; i < NAME_CHECK_WAITING_MAX; i++)
+                assert_int_equal(h->results[i], -ENOENT);
+}
+
+/* Whoever has names looked up that take long does not have all the time there is. */
+static void test_many_of_one_uid(void **state) {
+        Heard *h = *state;
+        unsigned i;
+
+        for (i = 0; i < NAME_CHECK_WAITING_OF_UID_MAX; i++)
+                assert_ok(name_check_ask(h->check, i, 1000, SPAN_LITERAL("root")));
+        assert_int_equal(name_check_ask(h->check, i, 1000, SPAN_LITERAL("root")), -E2BIG);
+        assert_ok(name_check_ask(h->check, i, 0, SPAN_LITERAL("root")));
+        wait_for(h, NAME_CHECK_WAITING_OF_UID_MAX + 1);
+        assert_int_equal(h->results[i], 0);
+        assert_ok(name_check_ask(h->check, 0, 1000, SPAN_LITERAL("root")));
+        wait_for(h, NAME_CHECK_WAITING_OF_UID_MAX + 2);
 }
 
 static void test_a_crashing_name_service(void **state) {
@@ -121,8 +136,10 @@ static void test_a_crashing_name_service(void **state) {
         assert_ok(name_check_ask(h->check, 0, 0, SPAN_LITERAL(CRASHES)));
         wait_for(h, 1);
         assert_int_equal(h->results[0], -EIO);
+        assert_ok(name_check_ask(h->check, 0, 1000, SPAN_LITERAL(CRASHES)));
         assert_ok(name_check_ask(h->check, 1, 0, SPAN_LITERAL("root")));
-        wait_for(h, 2);
+        wait_for(h, 3);
+        assert_int_equal(h->results[0], -EIO);
         assert_int_equal(h->results[1], 0);
 }
 
@@ -131,6 +148,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_what_cannot_be_asked, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_a_hanging_name_service, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_many_of_one_uid, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_a_crashing_name_service, set_up, tear_down),
         };
 
