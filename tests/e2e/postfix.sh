@@ -129,14 +129,14 @@ must in_box postmulti -i postfix-two -x postconf -M '2525/inet=2525 inet n - y -
 two=$(in_box systemd-escape --path --template=authrelay-lookup@.socket /var/spool/postfix-two)
 must in_box systemctl enable --quiet "$two"
 must in_box systemctl restart authrelay
-must in_box postmulti -i postfix-two -p start
+must in_box postmulti -i postfix-two -p start >/dev/null 2>&1
 must wait_until 20 port_is_open 2525
 ok "another instance has a socket of its own" in_box test -S /var/spool/postfix-two/private/authrelay
 ok "by which the same clients relay" relays 203.0.113.7 2525
 is "and no others" "$(reply 203.0.113.8 someone@foreign.example 2525)" 554
 ok "its inbound mail comes in" offer 203.0.113.8 x@two.example.org 2525
 ok "the first one still relays" relays 203.0.113.7
-must in_box postmulti -i postfix-two -p stop
+must in_box postmulti -i postfix-two -p stop >/dev/null 2>&1
 
 # Logged-in clients are spared what stands behind the look-up, be it a blocklist or greylisting.
 configure_postfix "smtpd_recipient_restrictions=check_client_access $LOOKUP, check_client_access cidr:{{203.0.113.0/24 450 4.7.1 greylisted}}"
