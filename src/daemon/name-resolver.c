@@ -13,6 +13,8 @@
 
 /* Open questions; more logins than these within a second are not those of a host that needs this. */
 #define QUESTIONS_MAX 64
+/* Of one user: his name server, if he has one, may take as long as it likes. */
+#define QUESTIONS_OF_USER_MAX 8
 /* For each of the two steps. */
 #define ANSWER_USEC (5 * USEC_PER_SEC)
 /* org.freedesktop.resolve1(5): the DNS only, no search domains, nothing made up. */
@@ -247,14 +249,21 @@ static int connect_bus(NameResolver *r) {
         return e;
 }
 
+static bool is_of_user(const Question *q, Span user) {
+        return q && user.size > 0 && q->login.user.size == user.size &&
+               strncasecmp(q->login.user.data, user.data, user.size) == 0;
+}
+
 int name_resolver_ask(NameResolver *r, const Login *login) {
         _cleanup_(question_freep) Question *q = NULL;
-        size_t i = 0;
+        size_t i = QUESTIONS_MAX, of_user = 0;
         int e;
 
-        while (i < QUESTIONS_MAX && r->questions[i])
-                i++;
-        if (i == QUESTIONS_MAX)
+        for (size_t k = QUESTIONS_MAX; k-- > 0;) {
+                of_user += is_of_user(r->questions[k], login->user);
+                i = r->questions[k] ? i : k;
+        }
+        if (i == QUESTIONS_MAX || of_user >= QUESTIONS_OF_USER_MAX)
                 return -EBUSY;
         e = connect_bus(r);
         if (e < 0)
