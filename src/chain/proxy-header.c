@@ -135,8 +135,8 @@ static uint32_t number32(const char *p) {
 
 /* CRC32c, RFC 4960, Appendix B: reflected, polynomial 0x1EDC6F41. Bit by bit, as it is a few hundred bytes
  * once in a connection's life. */
-static uint32_t crc32c_add(uint32_t crc, const char *data, size_t size) {
-        for (size_t i = 0; i < size; i++) {
+static uint32_t crc32c_add(uint32_t crc, const char *data, size_t start, size_t end) {
+        for (size_t i = start; i < end; i++) {
                 crc ^= (uint8_t) data[i];
                 for (unsigned bit = 0; bit < 8; bit++)
                         crc = crc >> 1 ^ (UINT32_C(0x82f63b78) & (0 - (crc & 1)));
@@ -144,69 +144,72 @@ static uint32_t crc32c_add(uint32_t crc, const char *data, size_t size) {
         return crc;
 }
 
-/* The sum over the header, in which `value`, the 4 bytes that hold the sum, count as 0. */
-static bool is_sum_right(Span header, Span value) {
-        size_t before = (size_t) (value.data - header.data), after = before + value.size;
+/* A field: its value stands between two positions in the header. */
+typedef struct Tlv {
+        uint8_t type;
+        size_t start, end;
+} Tlv;
+
+/* The sum over the header, in which the 4 bytes that hold the sum count as 0. */
+static bool is_sum_right(Span header, const Tlv *sum) {
         uint32_t crc = UINT32_MAX;
 
-        crc = crc32c_add(crc, header.data, before);
-        crc = crc32c_add(crc, "\0\0\0", value.size);
-        crc = crc32c_add(crc, header.data + after, header.size - after);
-        return ~crc == number32(value.data);
+        crc = crc32c_add(crc, header.data, 0, sum->start);
+        crc = crc32c_add(crc, "\0\0\0", 0, 4);
+        crc = crc32c_add(crc, header.data, sum->end, header.size);
+        return ~crc == number32(header.data + sum->start);
 }
 
-/* Takes the next TLV. Returns false when what is left is not one. */
-static bool take_tlv(Span *rest, uint8_t *ret_type, Span *ret_value) {
-        size_t size;
+/* Takes the TLV at *at and moves behind it. Returns false when what stands up to `end` is not one. */
+static bool take_tlv(const char *data, size_t *at, size_t end, Tlv *ret) {
+        size_t start = *at + 3, behind;
 
-        if (rest->size < 3)
+        if (start > end)
                 return false;
-        size = number16(rest->data + 1);
-        if (size > rest->size - 3)
+        behind = start + number16(data + start - 2);
+        if (behind > end)
                 return false;
-        *ret_type = (uint8_t) rest->data[0];
-        *ret_value = span_make(rest->data + 3, size);
-        *rest = span_skip(*rest, 3 + size);
+        *ret = (Tlv){(uint8_t) data[start - 3], start, behind};
+        *at = behind;
         return true;
 }
 
 /* A byte of flags, 4 of the verification's result, and TLVs. */
-static bool is_ssl(Span value) {
-        uint8_t type;
-        Span inner;
+static bool is_ssl(const char *data, const Tlv *field) {
+        size_t at = field->start + 5;
+        Tlv inner;
 
-        if (value.size < 5)
+        if (at > field->end)
                 return false;
-        value = span_skip(value, 5);
-        while (value.size > 0)
-                if (!take_tlv(&value, &type, &inner))
+        while (at < field->end)
+                if (!take_tlv(data, &at, field->end, &inner))
                         return false;
         return true;
 }
 
-static int parse_tlvs(Span header, Span rest, const char **reterr) {
+/* The fields, which stand from `at` to the end of the header. */
+static int parse_tlvs(Span header, size_t at, const char **reterr) {
         bool has_sum = false;
-        uint8_t type;
-        Span value;
+        Tlv field;
 
-        while (rest.size > 0) {
-                if (!take_tlv(&rest, &type, &value))
+        while (at < header.size) {
+                if (!take_tlv(header.data, &at, header.size, &field))
                         return refuse(reterr, "a field is cut off");
-                switch (type) {
+                switch (field.type) {
                 case TLV_CRC32C:
                         /* of two, each would have been made with the other in it */
-                        if (value.size != 4 || has_sum)
+                        if (field.end != field.start + 4 || has_sum)
                                 return refuse(reterr, "the checksum field is malformed");
-                        if (!is_sum_right(header, value))
+                        if (!is_sum_right(header, &field))
                                 return refuse(reterr, "the checksum is wrong");
                         has_sum = true;
                         break;
                 case TLV_UNIQUE_ID:
-                        if (value.size > 128)
+                        if (field.end > field.start + 128)
                                 return refuse(reterr, "the unique id is too long");
                         break;
                 case TLV_SSL:
-                        if (!is_ssl(value))
+                        if (!is_ssl(header.data, &field))
                                 return refuse(reterr, "the TLS field is malformed");
                         break;
                 default: /* others mean nothing here, nor need they be known */
@@ -245,7 +248,7 @@ static int parse_block(
         all = 2 * n + (family == FAMILY_UNIX ? 0 : 4);
         if (block.size < all)
                 return refuse(reterr, "the addresses are cut off");
-        k = parse_tlvs(header, span_skip(block, all), reterr);
+        k = parse_tlvs(header, V2_HEAD_BYTES + all, reterr);
         if (k < 0 || family == FAMILY_UNIX || transport != TRANSPORT_STREAM)
                 return k;
         r->kind = PROXY_HEADER_CLIENT;

@@ -15,7 +15,7 @@ int ip_addr_parse(Span s, IpAddr *ret) {
         char text[INET6_ADDRSTRLEN];
         IpAddr addr;
 
-        if (s.size == 0 || s.size >= sizeof(text) || memchr(s.data, 0, s.size))
+        if (s.size == 0 || s.size >= sizeof(text) || span_contains(s, SPAN_LITERAL("\0")))
                 return -EINVAL;
         memcpy(text, s.data, s.size);
         text[s.size] = 0;
@@ -114,7 +114,7 @@ int ip_network_parse(Span s, IpNetwork *ret) {
         }
         behind = span_skip(s, host.size + 1);
         /* in "::ffff:10.0.0.0/104" the length is the one of IPv6, as everywhere else */
-        if (v4 && memchr(host.data, ':', host.size)) {
+        if (v4 && span_contains(host, SPAN_LITERAL(":"))) {
                 if (parse_u64(behind, 128, &length) < 0 || length < 96)
                         return -EINVAL;
         } else if (parse_u64(behind, v4 ? 32 : 128, &length) >= 0)
