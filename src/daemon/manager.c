@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 
@@ -516,6 +517,11 @@ int manager_run(Manager *m) {
         (void) sd_notify(false, "READY=1");
         log_info(
                 "authrelayd %s: %u grants, %zu sources", VERSION, grant_table_count(m->grants), m->n_inputs);
+        /* else a log that is rotated before the first save would be unknown after a crash */
+        if (access(m->state_path, F_OK) < 0) {
+                m->state_dirty = true;
+                save_all(m);
+        }
         r = sd_event_loop(m->event);
         (void) sd_notify(false, "STOPPING=1");
         manager_keep_logins(m);

@@ -98,9 +98,12 @@ static bool restore(GrantTable *t, const Grant *saved, Span user, const char *re
         g->source = saved->source;
         g->since = saved->since;
         /* a clock that was wrong when it was written must not make anything last longer */
-        g->last = (uint32_t) MIN((uint64_t) saved->last, now);
+        if (saved->last > now + 1) /* one ahead is grant_table_login()'s doing */
+                g->last = (uint32_t) now;
+        else
+                g->last = saved->last;
         if (!g->manual)
-                g->until = (uint32_t) MIN((uint64_t) g->until, now + t->policy->ttl);
+                g->until = grant_table_publishable(t, g, now);
         g->published = grant_table_publishable(t, g, now);
         grant_store_sift(t, g->heap);
         grant_table_set_user(t, g, user);
@@ -218,8 +221,13 @@ void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now) {
                 return;
         }
         /* the state knew it, but not its latest login */
-        if (g.until <= t->grants[i].until || t->grants[i].manual || g.until > now + t->policy->ttl)
+        if (g.until <= t->grants[i].until || g.until > now + t->policy->ttl + 1)
                 return;
+        if (g.manual) {
+                t->grants[i].manual = true;
+                t->grants[i].pattern = g.pattern;
+                (void) grant_table_note_wide(t, i);
+        }
         t->grants[i].until = g.until;
         t->grants[i].last = MAX(t->grants[i].last, g.last);
         t->grants[i].published = grant_table_publishable(t, &t->grants[i], now);

@@ -93,9 +93,12 @@ void grant_table_end(GrantTable *t, uint32_t i, GrantEventType type, const char 
         grant_store_remove(t, i);
 }
 
-/* What may be told to the world at `now`. */
+/* What may be told to the world at `now`. A grant of the second of a revocation, but later, bears the next
+ * second: what was published must still tell so after a crash. Readers allow for TTL/16. */
 uint32_t grant_table_publishable(const GrantTable *t, const Grant *g, uint64_t now) {
-        return (uint32_t) MIN((uint64_t) g->until, now + t->policy->ttl);
+        uint64_t from = t->policy->ttl >= 16 ? MIN(MAX((uint64_t) g->last, now), now + 1) : now;
+
+        return (uint32_t) MIN((uint64_t) g->until, from + t->policy->ttl);
 }
 
 static void publish(GrantTable *t, uint32_t i, uint64_t now, GrantEventType type) {
@@ -310,8 +313,10 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
                 g->pattern = grant_store_name(t, span_from_string(strempty(login->pattern)));
         /* kept in whole seconds, it must still be later than a revocation of its own second: after a restart
          * it is judged by that */
-        if (revocation_table_refuses(t->revocations, &host, login->user, at * USEC_PER_SEC, now))
+        if (revocation_table_refuses(t->revocations, &host, login->user, at * USEC_PER_SEC, now)) {
                 at++;
+                until++;
+        }
         g->last = MAX(g->last, (uint32_t) at);
         g->until = MAX(g->until, (uint32_t) until);
         open_session(t, i, login);
@@ -368,13 +373,18 @@ int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span 
                 return -ENOMEM;
         }
         revocation_table_remove(t->revocations, network);
+        /* as for a login */
+        if (revocation_table_refuses(t->revocations, network, user, second * USEC_PER_SEC, second)) {
+                second++;
+                until++;
+        }
         t->grants[i].manual = true;
         t->grants[i].until = (uint32_t) MIN(until, UINT32_MAX - 1);
         t->grants[i].last = (uint32_t) second;
         t->grants[i].pattern = grant_store_name(t, SPAN_LITERAL("manual"));
         if (user.size > 0)
                 grant_table_set_user(t, &t->grants[i], user);
-        publish(t, i, second, is_new ? GRANT_EVENT_GRANTED : GRANT_EVENT_EXTENDED);
+        publish(t, i, now / USEC_PER_SEC, is_new ? GRANT_EVENT_GRANTED : GRANT_EVENT_EXTENDED);
         *ret_until = t->grants[i].until;
         return 0;
 }
@@ -425,7 +435,8 @@ void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
                         continue;
                 }
                 /* a clock that was set back must not make anything last longer */
-                g->last = (uint32_t) MIN((uint64_t) g->last, now);
+                if (g->last > now + 1)
+                        g->last = (uint32_t) now;
                 if (!g->manual)
                         g->until = MIN(g->until, grant_table_longest(t, g));
                 g->published = grant_table_publishable(t, g, now);

@@ -38,6 +38,7 @@ int file_tail_open(FileTail *t, const char *path) {
                 return r;
         t->position.device = st.st_dev;
         t->position.inode = st.st_ino;
+        t->position.modified = modified_of(&st);
         return 0;
 }
 
@@ -72,9 +73,12 @@ static bool same_content(const FileTail *t) {
                        MIN(s->end - s->begin, (size_t) FILE_TAIL_MARK_BYTES));
 }
 
+bool file_tail_resembles(const FileTail *t, const FilePosition *p) {
+        return p->head_size > 0 && p->before_size > 0 && unchanged(t->fd, p);
+}
+
 bool file_tail_matches(const FileTail *t, const FilePosition *p) {
-        return p->head_size > 0 && p->before_size > 0 && t->position.device == p->device &&
-               t->position.inode == p->inode && unchanged(t->fd, p);
+        return t->position.device == p->device && t->position.inode == p->inode && file_tail_resembles(t, p);
 }
 
 int file_tail_seek(FileTail *t, const FilePosition *p) {
@@ -86,9 +90,18 @@ int file_tail_seek(FileTail *t, const FilePosition *p) {
 }
 
 int file_tail_rewind(FileTail *t) {
-        FilePosition start = {.device = t->position.device, .inode = t->position.inode};
+        FilePosition start = {
+                .device = t->position.device, .inode = t->position.inode, .modified = t->position.modified};
 
         return file_tail_seek(t, &start);
+}
+
+int file_tail_skip(FileTail *t, const FilePosition *p) {
+        FilePosition own = *p;
+
+        own.device = t->position.device;
+        own.inode = t->position.inode;
+        return file_tail_seek(t, &own);
 }
 
 int file_tail_sync(FileTail *t) {

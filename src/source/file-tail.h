@@ -43,8 +43,13 @@ void file_tail_done(FileTail *t);
 /* True if the open file is the very file that the position was in, and what was read of it is unchanged. */
 bool file_tail_matches(const FileTail *t, const FilePosition *p);
 
-/* Goes on from a position that matches. Returns 0 or -errno. */
+/* The same, whatever file it was: this one may be a copy of it. */
+bool file_tail_resembles(const FileTail *t, const FilePosition *p);
+
+/* Goes on from a position that matches, or in a file that resembles the one that it was in. Both return 0 or
+ * -errno. */
 int file_tail_seek(FileTail *t, const FilePosition *p);
+int file_tail_skip(FileTail *t, const FilePosition *p);
 
 /* Goes back to the start. Returns 0 or -errno. */
 int file_tail_rewind(FileTail *t);

@@ -31,6 +31,7 @@ typedef struct Tail {
         sd_event_source *watch;
         usec_t last_line; /* when something was last read from it */
         bool over;        /* it was cut short: there is nothing more for us */
+        bool unknown;     /* what was written before its next line may not be what was read before it */
 } Tail;
 
 typedef struct SourceFile {
@@ -199,8 +200,12 @@ static size_t find_siblings(const SourceFile *f, Sibling **ret) {
         return n;
 }
 
-/* Files that were the log after `since` (usec) and that nobody has read: rotated away between two looks. */
-static void add_missed(SourceFile *f, uint64_t since, uint64_t current_device, uint64_t current_inode) {
+/* Files that were the log after it was left at a position, and that nobody has read: rotated away between
+ * two looks. Some may be of the same moment, for the clock of files is coarse; one read again changes
+ * nothing. Of a copy (copytruncate) only what follows the position is read. One may also be a copy of the
+ * current file, and what was dropped as the rest of a torn message come again: nobody can tell what precedes
+ * what. */
+static void add_missed(SourceFile *f, const FilePosition *left, Tail *current) {
         _cleanup_free_ Sibling *siblings = NULL;
         size_t n = find_siblings(f, &siblings);
 
@@ -208,13 +213,19 @@ static void add_missed(SourceFile *f, uint64_t since, uint64_t current_device, u
                 const Sibling *s = &siblings[i];
                 Tail *t;
 
-                if (s->modified <= since || is_open(f, s->device, s->inode) ||
-                        (s->device == current_device && s->inode == current_inode))
+                if (s->modified < left->modified || is_open(f, s->device, s->inode) ||
+                        same_file(current, s->device, s->inode))
                         continue;
                 if (s->compressed)
                         note_gap(f, s->path);
-                else if (tail_open(f, s->path, &t) >= 0)
+                else if (tail_open(f, s->path, &t) >= 0) {
+                        if (file_tail_resembles(&t->file, left))
+                                (void) file_tail_skip(&t->file, left);
+                        t->unknown = true;
+                        if (current)
+                                current->unknown = true;
                         add_old(f, t);
+                }
         }
 }
 
@@ -253,6 +264,16 @@ static void deliver_line(SourceFile *f, Span line, bool cut, usec_t now) {
                 source_deliver(&f->base, &record);
 }
 
+/* The current file was cut short (copytruncate): it is read from its start, but its copy first. Returns
+ * false: there is more to be read. */
+static bool restart(SourceFile *f) {
+        FilePosition left = f->current->file.position;
+
+        f->current->over = file_tail_rewind(&f->current->file) < 0;
+        add_missed(f, &left, f->current);
+        return false;
+}
+
 /* Reads up to *budget lines. Returns true when it is at the end for now. */
 static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
         usec_t now = time_now();
@@ -270,14 +291,19 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
                 case FILE_TAIL_MORE:
                         (*budget)--;
                         t->last_line = now;
+                        if (t->unknown)
+                                note_gap(f, NULL);
+                        t->unknown = false;
                         deliver_line(f, line, cut, now);
                         break;
                 case FILE_TAIL_END:
                         return true;
                 case FILE_TAIL_REPLACED:
-                        /* an old file that was cut short has nothing more for us */
                         note_gap(f, NULL);
-                        t->over = t != f->current || file_tail_rewind(&t->file) < 0;
+                        if (t == f->current)
+                                return restart(f);
+                        /* an old file that was cut short has nothing more for us */
+                        t->over = true;
                         break;
                 default:
                         source_note(&f->base, SOURCE_NOTE_TROUBLE, "%s can't be read: %s", f->base.name,
@@ -333,11 +359,13 @@ static void look(SourceFile *f) {
         }
         source_note(&f->base, SOURCE_NOTE_WELL, "%s is open", f->base.name);
         if (!same_file(f->current, t->file.position.device, t->file.position.inode)) {
-                if (f->current) {
-                        uint64_t since = f->current->file.position.modified;
-
+                /* without a current one, which was not there at the start, the newest old one was it */
+                if (f->current)
                         add_old(f, TAKE_PTR(f->current));
-                        add_missed(f, since, t->file.position.device, t->file.position.inode);
+                if (f->n_old > 0) {
+                        FilePosition left = f->old[f->n_old - 1]->file.position;
+
+                        add_missed(f, &left, t);
                 }
                 f->current = TAKE_PTR(t);
         }
@@ -348,26 +376,31 @@ static void on_path_changed(void *userdata) {
         look(userdata);
 }
 
-/* Takes up the saved positions, oldest first; the last one was the log's own. */
+/* Takes up the saved positions, oldest first; the last one was the log's own. What was written before the
+ * first line that is read now is unknown without one that fits: the line may be the rest of a torn one. */
 static void resume(SourceFile *f) {
-        uint64_t since = 0;
-        bool lost = false;
+        const FilePosition *left = NULL; /* from where on files may be missing */
+        bool lost = f->n_saved == 0;
 
         for (size_t i = 0; i < f->n_saved; i++) {
                 const FilePosition *p = &f->saved[i];
+                bool is_last = i + 1 == f->n_saved;
                 Tail *t;
 
-                since = MAX(since, p->modified);
                 if (f->current && file_tail_matches(&f->current->file, p))
                         lost |= file_tail_seek(&f->current->file, p) < 0;
-                else if ((t = find_saved(f, p)))
+                else if ((t = find_saved(f, p))) {
                         add_old(f, t);
-                else
-                        lost |= p->inode == 0 || p->offset > 0; /* else nothing was read of it */
+                        if (is_last && !left)
+                                left = p;
+                } else {
+                        lost = true;
+                        if (!left)
+                                left = p;
+                }
         }
-        if (f->n_saved > 0)
-                add_missed(f, since, f->current ? f->current->file.position.device : 0,
-                        f->current ? f->current->file.position.inode : 0);
+        if (left)
+                add_missed(f, left, f->current);
         if (lost)
                 note_gap(f, NULL);
         f->saved = (free(f->saved), NULL);
