@@ -139,10 +139,13 @@ static int add_rule(const Parser *p, Span key) {
                 return refuse(p, -EINVAL, "the address is too long");
         if (t->n_rules == TCPRULES_TEMPLATE_RULES_MAX)
                 return refuse(p, -E2BIG, "there are too many rules");
-        more = realloc(t->rules, (t->n_rules + 1) * sizeof(TcprulesRule));
-        if (!more)
-                return refuse(p, -ENOMEM, "out of memory");
-        t->rules = more;
+        /* doubled whenever it is full, which is at each power of two */
+        if ((t->n_rules & (t->n_rules - 1)) == 0) {
+                more = realloc(t->rules, MAX(2 * (size_t) t->n_rules, (size_t) 1) * sizeof(TcprulesRule));
+                if (!more)
+                        return refuse(p, -ENOMEM, "out of memory");
+                t->rules = more;
+        }
         rule.has_network = tcprules_key_network(key, &rule.network);
         rule.key = strndup(strempty(key.data), key.size);
         if (!rule.key)

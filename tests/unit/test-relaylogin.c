@@ -271,10 +271,13 @@ static void test_limits(_unused_ void **state) {
         RUN(ENV("TCPREMOTEIP=192.0.2.7", "USER=alice"), .before = take_descriptor_ten);
         assert_ran();
         assert_got("192.0.2.7", "", "alice");
-        RUN(ENV("TCPREMOTEIP=192.0.2.7"), .before = leave_ten_descriptors);
-        assert_ran();
-        assert_said("login: Invalid argument");
-        assert_got(NULL, NULL, NULL);
+        /* valgrind keeps this limit to itself, and the program that is run does not meet it */
+        if (!getenv("AUTHRELAY_SLOW")) {
+                RUN(ENV("TCPREMOTEIP=192.0.2.7"), .before = leave_ten_descriptors);
+                assert_ran();
+                assert_said("login: Invalid argument");
+                assert_got(NULL, NULL, NULL);
+        }
         /* what would be opened there, the server would take for its client */
         RUN(ENV("TCPREMOTEIP=192.0.2.7", "USER=alice"), .before = close_stdin);
         assert_int_equal(status, 0);
