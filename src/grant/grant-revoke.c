@@ -14,6 +14,25 @@ static uint64_t keep_until(const GrantTable *t, usec_t now) {
         return now / USEC_PER_SEC + MAX(t->policy->ttl, (uint32_t) KEEP_SECONDS);
 }
 
+/* A grant of this second can bear the next one, see grant_table_login(). Once it is taken away it must not
+ * come back from the state as a later one: then the revocation bears it, too. */
+static usec_t revocation_time(const Grant *g, usec_t now) {
+        usec_t last = (usec_t) g->last * USEC_PER_SEC;
+
+        return last > now && last <= now + USEC_PER_SEC ? last : now;
+}
+
+/* Of all grants of a network, or of all (NULL). */
+static usec_t revocation_time_inside(const GrantTable *t, const IpNetwork *network, usec_t now) {
+        usec_t at = now;
+
+        for (uint32_t i = 0; i < t->n; i++)
+                if (t->grants[i].network.length != FREE_LENGTH &&
+                        (!network || ip_network_contains(network, &t->grants[i].network)))
+                        at = MAX(at, revocation_time(&t->grants[i], now));
+        return at;
+}
+
 static int revoke_inside(GrantTable *t, const IpNetwork *network) {
         int ended = 0;
 
@@ -40,8 +59,13 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
                 .source = "",
                 .reason = "by hand",
         };
-        int r = revocation_table_put(t->revocations, &revocation);
+        int r;
 
+        if (target.length < 128)
+                revocation.at = revocation_time_inside(t, &target, now);
+        else if (i != HASH_INDEX_NONE)
+                revocation.at = revocation_time(&t->grants[i], now);
+        r = revocation_table_put(t->revocations, &revocation);
         if (r < 0)
                 return r;
         if (target.length < 128)
@@ -65,7 +89,8 @@ int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now) {
         number = user_table_find(t->users, user);
         /* a shared user has no leases, and a grant may name a user whose lease was not kept */
         for (uint32_t i = 0; number != USER_NONE && i < t->n; i++) {
-                Revocation revocation = {t->grants[i].network, now, 0, keep_until(t, now)};
+                Revocation revocation = {
+                        t->grants[i].network, revocation_time(&t->grants[i], now), 0, keep_until(t, now)};
 
                 if (t->grants[i].network.length == FREE_LENGTH || t->grants[i].user != number)
                         continue;
@@ -82,7 +107,8 @@ int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now) {
 
                 if (i == GRANT_NONE)
                         break;
-                revocation = (Revocation){t->grants[i].network, now, 0, keep_until(t, now)};
+                revocation = (Revocation){
+                        t->grants[i].network, revocation_time(&t->grants[i], now), 0, keep_until(t, now)};
                 r = revocation_table_put(t->revocations, &revocation);
                 if (r < 0)
                         return r;
@@ -95,7 +121,7 @@ int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now) {
 int grant_table_revoke_all(GrantTable *t, usec_t now) {
         int ended = (int) t->used;
 
-        revocation_table_put_all(t->revocations, now);
+        revocation_table_put_all(t->revocations, revocation_time_inside(t, NULL, now));
         for (uint32_t i = 0; i < t->n; i++)
                 if (t->grants[i].network.length != FREE_LENGTH)
                         grant_table_end(t, i, GRANT_EVENT_REVOKED, "all were revoked by hand");

@@ -73,7 +73,7 @@ class Model:
                 sessions = {}
                 revoked = e.end
             elif e.kind == "grant":
-                if e.sure:
+                if e.sure and e.time > revoked:
                     # one that lasts longer than TTL= is published for TTL= at a time
                     span = e.span if quiet else min(e.span, self.ttl)
                     until, by_hand, sessions = math.floor(e.time) + span, True, {}

@@ -1077,6 +1077,33 @@ static void test_same_second(void **state) {
         assert_false(has(f, "192.0.2.7", NULL));
 }
 
+/* Revoked, granted and revoked again in one second: the state from between brings nothing back. */
+static void test_revoked_twice_in_a_second(void **state) {
+        Fixture *f = *state;
+        IpNetwork host = net("192.0.2.7"), around = net("192.0.2.0/24");
+        Login login = test_login("192.0.2.7", "alice", AT(T0) + 600000);
+
+        for (int how = 0; how < 4; how++) {
+                _cleanup_(byte_writer_done) ByteWriter saved = BYTE_WRITER_INIT, w = BYTE_WRITER_INIT;
+
+                renew(f);
+                assert_ok(grant_table_revoke_all(f->table, AT(T0) + 500000));
+                assert_int_equal(grant_table_login(f->table, &login, T0), GRANT_NEW);
+                grant_table_encode(f->table, &saved);
+                assert_int_equal(how == 0   ? grant_table_revoke(f->table, &host, AT(T0) + 700000)
+                                 : how == 1 ? grant_table_revoke(f->table, &around, AT(T0) + 700000)
+                                 : how == 2 ? grant_table_revoke_all(f->table, AT(T0) + 700000)
+                                            : grant_table_revoke_user(f->table, SPAN_LITERAL("alice"), false,
+                                                      AT(T0) + 700000),
+                        1);
+                grant_table_encode_revocations(f->table, &w);
+                renew(f);
+                assert_true(grant_table_decode_revocations(f->table, span_make(w.data, w.size)));
+                assert_true(grant_table_decode(f->table, span_make(saved.data, saved.size), AT(T0 + 1)));
+                assert_false(has(f, "192.0.2.7", NULL));
+        }
+}
+
 /* The state knew a shorter one by hand than was published since. */
 static void test_restore_manual(void **state) {
         Fixture *f = *state;
@@ -1134,6 +1161,7 @@ int main(void) {
                 with_table(test_manual),
                 with_table(test_same_second),
                 with_table(test_same_second_restored),
+                with_table(test_revoked_twice_in_a_second),
                 with_table(test_restore_manual),
                 with_table(test_max_grants),
                 with_table(test_addresses_per_user),
