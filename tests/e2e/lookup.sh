@@ -85,7 +85,9 @@ ok "which are cut off" wait_until 20 has_few_connections
 let_go
 is "this too is said once" "$(said 'sent half a request')" 1
 is "running out of descriptors is said once as well, if it came to that" "$(($(said 'has too many') <= 1))" 1
-ok "none of it takes much memory: $(($(memory) - before)) kB" test $(($(memory) - before)) -lt 4096
+most=4096
+if grep -q __asan_init "$BIN/authrelayd"; then most=65536; fi # the sanitizer keeps for a while what was freed
+ok "none of it takes much memory: $(($(memory) - before)) kB" test $(($(memory) - before)) -lt $most
 big() { python3 -c 'print("198.51.100.8 " * 20000, end="")'; }
 is "20000 requests at once are answered in their order" \
     "$(big | xargs -n 20000 timeout 60 python3 "$LIB/lookup-client" "$WORK/run/lookup" relay | sort | uniq -c | awk '{ print $1, $2, $3 }')" "20000 OK OK"
