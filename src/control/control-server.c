@@ -15,13 +15,12 @@
 
 #include "basic/fd-util.h"
 #include "control/control-message.h"
+#include "loop/acceptor.h"
 
 /* A client of ours authenticates and asks within milliseconds; a script may keep its connection for a while.
  */
 #define FIRST_CALL_USEC (10 * USEC_PER_SEC)
 #define IDLE_USEC (60 * USEC_PER_SEC)
-/* When descriptors or memory run out, others need the time, too. */
-#define PAUSE_USEC (1 * USEC_PER_SEC)
 /* Replies that a client has not taken yet. Ours asks again when it has read the answer. */
 #define UNREAD_REPLIES_MAX 4
 #define LISTENERS_MAX 4
@@ -35,18 +34,11 @@ typedef struct Connection {
         bool doomed; /* its timer is about to end it */
 } Connection;
 
-typedef struct Listener {
-        int fd;
-        sd_event_source *io;
-} Listener;
-
 struct ControlServer {
         sd_event *event;
         const ControlHandlers *handlers;
         void *userdata;
-        Listener listeners[LISTENERS_MAX];
-        size_t n_listeners;
-        sd_event_source *resume; /* its timer runs while no connection is accepted */
+        Acceptor *acceptor;
         Connection *connections[CONTROL_MAX_CONNECTIONS];
         size_t n_connections;
 };
@@ -336,20 +328,6 @@ static const sd_bus_vtable vtable[] = {
 
 /* ---- connections ---- */
 
-/* Starts or stops accepting. */
-static void set_accepting(ControlServer *s, bool on) {
-        for (size_t i = 0; i < s->n_listeners; i++)
-                (void) sd_event_source_set_enabled(s->listeners[i].io, on ? SD_EVENT_ON : SD_EVENT_OFF);
-        if (!on)
-                (void) sd_event_source_set_time_relative(s->resume, PAUSE_USEC);
-        (void) sd_event_source_set_enabled(s->resume, on ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
-}
-
-static int on_resume(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-        set_accepting(userdata, true);
-        return 0;
-}
-
 static Connection *connection_free(Connection *c) {
         ControlServer *s;
 
@@ -423,25 +401,14 @@ static bool has_room(const ControlServer *s, int fd, uid_t *ret_uid) {
         return n < CONTROL_MAX_CONNECTIONS_PER_UID && s->n_connections < CONTROL_MAX_CONNECTIONS;
 }
 
-static int on_connect(
-        sd_event_source *source _unused_, int listener, uint32_t events _unused_, void *userdata) {
+static void on_accepted(void *userdata, int fd) {
         ControlServer *s = userdata;
-        _cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         uid_t uid;
 
-        if (fd < 0) {
-                /* without descriptors the connection stays in the queue, and the loop would spin on it */
-                if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                        set_accepting(s, false);
-                return 0;
-        }
-        if (has_room(s, fd, &uid)) {
-                int taken = fd;
-
-                fd = -1;
-                (void) connection_new(s, taken, uid);
-        }
-        return 0;
+        if (has_room(s, fd, &uid))
+                (void) connection_new(s, fd, uid);
+        else
+                close_fd(fd);
 }
 
 /* ---- the server ---- */
@@ -449,6 +416,12 @@ static int on_connect(
 int control_server_new(
         sd_event *event, const ControlHandlers *handlers, void *userdata, ControlServer **ret) {
         _cleanup_(control_server_freep) ControlServer *s = calloc(1, sizeof(ControlServer));
+        AcceptorSettings settings = {
+                .type = SOCK_STREAM,
+                .batch = 1,
+                .max_sockets = LISTENERS_MAX,
+                .accepted = on_accepted,
+        };
         int r;
 
         if (!s)
@@ -456,33 +429,16 @@ int control_server_new(
         s->event = sd_event_ref(event);
         s->handlers = handlers;
         s->userdata = userdata;
-        r = sd_event_add_time_relative(event, &s->resume, CLOCK_MONOTONIC, 0, 0, on_resume, s);
-        if (r < 0 || (r = sd_event_source_set_enabled(s->resume, SD_EVENT_OFF)) < 0)
+        settings.userdata = s;
+        r = acceptor_new(event, &settings, &s->acceptor);
+        if (r < 0)
                 return r;
         *ret = TAKE_PTR(s);
         return 0;
 }
 
 int control_server_listen(ControlServer *s, int fd) {
-        _cleanup_close_ int owned = fd;
-        Listener *l = &s->listeners[s->n_listeners];
-        int r;
-
-        if (s->n_listeners == LISTENERS_MAX)
-                return -E2BIG;
-        r = sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0);
-        if (r <= 0)
-                return r < 0 ? r : -ENOTSOCK;
-        r = fcntl(fd, F_GETFL);
-        if (r < 0 || fcntl(fd, F_SETFL, r | O_NONBLOCK) < 0)
-                return -errno;
-        r = sd_event_add_io(s->event, &l->io, fd, EPOLLIN, on_connect, s);
-        if (r < 0)
-                return r;
-        l->fd = fd;
-        owned = -1;
-        s->n_listeners++;
-        return 0;
+        return acceptor_listen(s->acceptor, fd);
 }
 
 size_t control_server_connections(const ControlServer *s) {
@@ -494,11 +450,7 @@ ControlServer *control_server_free(ControlServer *s) {
                 return NULL;
         while (s->n_connections > 0)
                 connection_free(s->connections[0]);
-        for (size_t i = 0; i < s->n_listeners; i++) {
-                sd_event_source_disable_unref(s->listeners[i].io);
-                close_fd(s->listeners[i].fd);
-        }
-        sd_event_source_disable_unref(s->resume);
+        acceptor_free(s->acceptor);
         sd_event_unref(s->event);
         free(s);
         return NULL;

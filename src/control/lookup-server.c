@@ -16,6 +16,7 @@
 #include "basic/fd-util.h"
 #include "basic/time-util.h"
 #include "control/socketmap.h"
+#include "loop/acceptor.h"
 #include "model/relay-entry.h"
 
 /* Of one read and of one write: some hundred requests for a system call. It must hold the longest request
@@ -26,8 +27,6 @@
 #define IDLE_USEC USEC_PER_HOUR
 /* For the rest of a request, and for reading what has been answered. */
 #define STUCK_USEC (10 * USEC_PER_SEC)
-/* When memory runs out, others need the time, too. */
-#define PAUSE_USEC (1 * USEC_PER_SEC)
 /* Connections accepted before others have their turn. */
 #define ACCEPT_MAX 16
 /* One for each queue directory of Postfix. */
@@ -45,11 +44,6 @@ typedef struct Connection {
         size_t in_size, out_size;
 } Connection;
 
-typedef struct Listener {
-        int fd;
-        sd_event_source *io;
-} Listener;
-
 /* How many connections a uid has. */
 typedef struct Share {
         uid_t uid;
@@ -60,10 +54,8 @@ struct LookupServer {
         sd_event *event;
         const LookupHandlers *handlers;
         void *userdata;
-        Listener listeners[LISTENERS_MAX];
-        size_t n_listeners;
-        sd_event_source *resume; /* its timer runs while no connection is accepted */
-        sd_event_source *sweep;  /* and this one when a connection may have waited for too long */
+        Acceptor *acceptor;
+        sd_event_source *sweep; /* its timer runs out when a connection may have waited for too long */
         usec_t sweep_at;
         Connection *oldest, *newest;
         Share shares[LOOKUP_MAX_CONNECTIONS];
@@ -330,19 +322,6 @@ static int on_io(sd_event_source *source _unused_, int fd _unused_, uint32_t eve
 
 /* ---- accepting ---- */
 
-static void set_accepting(LookupServer *s, bool on) {
-        for (size_t i = 0; i < s->n_listeners; i++)
-                (void) sd_event_source_set_enabled(s->listeners[i].io, on ? SD_EVENT_ON : SD_EVENT_OFF);
-        if (!on)
-                (void) sd_event_source_set_time_relative(s->resume, PAUSE_USEC);
-        (void) sd_event_source_set_enabled(s->resume, on ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
-}
-
-static int on_resume(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-        set_accepting(userdata, true);
-        return 0;
-}
-
 /* Takes the descriptor, also on failure. */
 static int connection_new(LookupServer *s, int fd) {
         _cleanup_close_ int owned = fd;
@@ -374,35 +353,29 @@ static int connection_new(LookupServer *s, int fd) {
         return 0;
 }
 
-/* Returns false when nobody else is to be accepted for now. */
-static bool accept_one(LookupServer *s, int listener) {
-        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+static void on_accepted(void *userdata, int fd) {
+        LookupServer *s = userdata;
 
-        if (fd < 0) {
-                if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-                        return false;
-                /* without descriptors it stays in the queue, and the loop would spin on it */
-                if ((errno != EMFILE && errno != ENFILE) || !end_oldest_of_most(s))
-                        set_accepting(s, false);
-                return false;
-        }
         if (s->n_connections == LOOKUP_MAX_CONNECTIONS)
                 (void) end_oldest_of_most(s);
         (void) connection_new(s, fd);
-        return true;
 }
 
-static int on_connect(
-        sd_event_source *source _unused_, int listener, uint32_t events _unused_, void *userdata) {
-        for (unsigned i = 0; i < ACCEPT_MAX && accept_one(userdata, listener); i++)
-                ;
-        return 0;
+static bool on_no_room(void *userdata) {
+        return end_oldest_of_most(userdata);
 }
 
 /* ---- the server ---- */
 
 int lookup_server_new(sd_event *event, const LookupHandlers *handlers, void *userdata, LookupServer **ret) {
         _cleanup_(lookup_server_freep) LookupServer *s = calloc(1, sizeof(LookupServer));
+        AcceptorSettings settings = {
+                .type = SOCK_STREAM,
+                .batch = ACCEPT_MAX,
+                .max_sockets = LISTENERS_MAX,
+                .accepted = on_accepted,
+                .make_room = on_no_room,
+        };
         int r;
 
         if (!s)
@@ -411,8 +384,8 @@ int lookup_server_new(sd_event *event, const LookupHandlers *handlers, void *use
         s->handlers = handlers;
         s->userdata = userdata;
         s->sweep_at = USEC_INFINITY;
-        if ((r = sd_event_add_time(event, &s->resume, CLOCK_MONOTONIC, 0, 0, on_resume, s)) < 0 ||
-                (r = sd_event_source_set_enabled(s->resume, SD_EVENT_OFF)) < 0 ||
+        settings.userdata = s;
+        if ((r = acceptor_new(event, &settings, &s->acceptor)) < 0 ||
                 (r = sd_event_add_time(event, &s->sweep, CLOCK_MONOTONIC, 0, USEC_PER_SEC, on_sweep, s)) <
                         0 ||
                 (r = sd_event_source_set_enabled(s->sweep, SD_EVENT_OFF)) < 0)
@@ -422,29 +395,11 @@ int lookup_server_new(sd_event *event, const LookupHandlers *handlers, void *use
 }
 
 int lookup_server_listen(LookupServer *s, int fd) {
-        _cleanup_close_ int owned = fd;
-        Listener *l = &s->listeners[s->n_listeners];
-        int r;
-
-        if (s->n_listeners == LISTENERS_MAX)
-                return -E2BIG;
-        r = sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0);
-        if (r <= 0)
-                return r < 0 ? r : -ENOTSOCK;
-        r = fcntl(fd, F_GETFL);
-        if (r < 0 || fcntl(fd, F_SETFL, r | O_NONBLOCK) < 0)
-                return -errno;
-        r = sd_event_add_io(s->event, &l->io, fd, EPOLLIN, on_connect, s);
-        if (r < 0)
-                return r;
-        l->fd = fd;
-        owned = -1;
-        s->n_listeners++;
-        return 0;
+        return acceptor_listen(s->acceptor, fd);
 }
 
 size_t lookup_server_listeners(const LookupServer *s) {
-        return s->n_listeners;
+        return acceptor_sockets(s->acceptor);
 }
 
 size_t lookup_server_connections(const LookupServer *s) {
@@ -460,11 +415,7 @@ LookupServer *lookup_server_free(LookupServer *s) {
                 return NULL;
         while (s->oldest)
                 connection_free(s->oldest);
-        for (size_t i = 0; i < s->n_listeners; i++) {
-                sd_event_source_disable_unref(s->listeners[i].io);
-                close_fd(s->listeners[i].fd);
-        }
-        sd_event_source_disable_unref(s->resume);
+        acceptor_free(s->acceptor);
         sd_event_source_disable_unref(s->sweep);
         sd_event_unref(s->event);
         free(s);

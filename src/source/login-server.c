@@ -20,13 +20,12 @@
 #include <unistd.h>
 
 #include "basic/fd-util.h"
+#include "loop/acceptor.h"
 #include "model/login-message.h"
 #include "source/name-check.h"
 
 /* relaylogin announces as soon as it is connected. */
 #define ANNOUNCE_USEC (10 * USEC_PER_SEC)
-/* When descriptors or memory run out, others need the time, too. */
-#define PAUSE_USEC (1 * USEC_PER_SEC)
 /* At each turn of the loop, so that whoever connects as fast as he can does not keep it. */
 #define ACCEPT_MAX 32
 
@@ -55,8 +54,7 @@ struct LoginServer {
         NameCheck *names;
         uid_t *trusted;
         size_t n_trusted;
-        int fd;
-        sd_event_source *io, *resume;
+        Acceptor *acceptor;
         Connection *connections[LOGIN_SERVER_MAX_CONNECTIONS];
         size_t n;
         uint64_t number;
@@ -328,18 +326,6 @@ static int connection_new(LoginServer *s, int fd) {
 
 /* ---- the listening socket ---- */
 
-static void set_accepting(LoginServer *s, bool on) {
-        (void) sd_event_source_set_enabled(s->io, on ? SD_EVENT_ON : SD_EVENT_OFF);
-        if (!on)
-                (void) sd_event_source_set_time_relative(s->resume, PAUSE_USEC);
-        (void) sd_event_source_set_enabled(s->resume, on ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
-}
-
-static int on_resume(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-        set_accepting(userdata, true);
-        return 0;
-}
-
 /* Whoever may not announce an address has no use for a connection, and gets none. */
 static bool is_welcome(LoginServer *s, int fd) {
         struct ucred peer;
@@ -353,43 +339,36 @@ static bool is_welcome(LoginServer *s, int fd) {
         return false;
 }
 
-static int on_connect(
-        sd_event_source *source _unused_, int listener, uint32_t events _unused_, void *userdata) {
+static void on_accepted(void *userdata, int fd) {
         LoginServer *s = userdata;
 
-        for (unsigned i = 0; i < ACCEPT_MAX; i++) {
-                _cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-                if (fd < 0) {
-                        /* without descriptors the connection stays in the queue, and the loop would spin on
-                         * it */
-                        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                                set_accepting(s, false);
-                        return 0;
-                }
-                if (is_welcome(s, fd)) {
-                        int taken = fd;
-
-                        fd = -1;
-                        (void) connection_new(s, taken);
-                }
-        }
-        return 0;
+        if (is_welcome(s, fd))
+                (void) connection_new(s, fd);
+        else
+                close_fd(fd);
 }
 
 /* ---- the server ---- */
 
 int login_server_new(sd_event *event, LoginListener listener, void *userdata, LoginServer **ret) {
         _cleanup_(login_server_freep) LoginServer *s = calloc(1, sizeof(LoginServer));
+        AcceptorSettings settings = {
+                .type = SOCK_SEQPACKET,
+                .batch = ACCEPT_MAX,
+                .max_sockets = 1,
+                .accepted = on_accepted,
+        };
         int r;
 
         if (!s)
                 return -ENOMEM;
-        s->fd = -1;
         s->event = sd_event_ref(event);
         s->listener = listener;
         s->userdata = userdata;
+        settings.userdata = s;
         r = name_check_new(event, on_name, s, &s->names);
+        if (r >= 0)
+                r = acceptor_new(event, &settings, &s->acceptor);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(s);
@@ -424,23 +403,13 @@ static int prepare(int fd, bool listening) {
 }
 
 int login_server_listen(LoginServer *s, int fd) {
-        _cleanup_close_ int owned = fd;
-        int r = s->fd >= 0 ? -EBUSY : prepare(fd, true);
+        int r = acceptor_sockets(s->acceptor) > 0 ? -EBUSY : prepare(fd, true);
 
-        if (r >= 0)
-                r = sd_event_add_io(s->event, &s->io, fd, EPOLLIN, on_connect, s);
-        if (r >= 0)
-                r = sd_event_add_time_relative(s->event, &s->resume, CLOCK_MONOTONIC, 0, 0, on_resume, s);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(s->resume, SD_EVENT_OFF);
         if (r < 0) {
-                if (s->fd < 0)
-                        s->io = sd_event_source_disable_unref(s->io);
+                close_fd(fd);
                 return r;
         }
-        s->fd = fd;
-        owned = -1;
-        return 0;
+        return acceptor_listen(s->acceptor, fd);
 }
 
 int login_server_adopt(LoginServer *s, int fd) {
@@ -472,9 +441,7 @@ LoginServer *login_server_free(LoginServer *s) {
         while (s->n > 0)
                 connection_free(s->connections[0]);
         name_check_free(s->names);
-        sd_event_source_disable_unref(s->resume);
-        sd_event_source_disable_unref(s->io);
-        close_fd(s->fd);
+        acceptor_free(s->acceptor);
         sd_event_unref(s->event);
         free(s->trusted);
         free(s);

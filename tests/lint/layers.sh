@@ -5,6 +5,7 @@
 cd "$SOURCE/src" || bail "no src/"
 
 LEAVES="basic model cdb state"
+LOOP=loop # what runs on the event loop and belongs to no room: for those that own sockets
 ROOMS="source match grant publish control"
 PROGRAMS="daemon ctl chain"
 
@@ -31,13 +32,15 @@ endings() {
 }
 
 # Inside programs everything but another program may be used.
-plan 21
+plan 22
 is "the rooms are the known ones" "$(find . -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort | paste -sd' ')" \
-    "$(tr ' ' '\n' <<<"$LEAVES $ROOMS $PROGRAMS" | sort | paste -sd' ')"
+    "$(tr ' ' '\n' <<<"$LEAVES $LOOP $ROOMS $PROGRAMS" | sort | paste -sd' ')"
 is "there is something to check" "$(($(includes . | wc -l) > 20))" 1
 is "basic includes nothing" "$(others basic '')" ""
 for room in model cdb state; do is "$room includes leaf rooms only" "$(others $room "$LEAVES")" ""; done
-for room in $ROOMS; do is "$room includes leaf rooms only" "$(others "$room" "$LEAVES")" ""; done
+is "loop includes basic only" "$(others loop basic)" ""
+for room in match grant publish; do is "$room includes leaf rooms only" "$(others $room "$LEAVES")" ""; done
+for room in source control; do is "$room includes leaf rooms and loop only" "$(others $room "$LEAVES $LOOP")" ""; done
 for room in $PROGRAMS; do is "$room includes no other program" "$(others "$room" "$LEAVES $ROOMS")" ""; done
 is "chain includes little, as it is run at each connection" "$(others chain "basic model cdb")" ""
 is "no header is reached by ../" "$(grep -rn 'include *"\.\./' --include='*.[ch]' .)" ""
