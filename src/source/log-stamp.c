@@ -207,24 +207,33 @@ static size_t minute_of(Span stamp) {
         return n > 0 && stamp.data[n] == ':' ? n : 0;
 }
 
-static bool recall(const LogClock *clock, Span stamp, usec_t *ret) {
+static bool recall(const LogClock *clock, Span stamp, usec_t now, usec_t *ret) {
         size_t n = minute_of(stamp);
         uint64_t second;
 
         if (n == 0 || n != clock->minute_size || memcmp(stamp.data, clock->minute, n) != 0 ||
                 parse_u64(span_skip(stamp, n + 1), 60, &second) < 0)
                 return false;
-        /* the same text an hour later is another minute, when the clocks are set back */
-        if (clock->latest > clock->minute_start + 2 * USEC_PER_MINUTE)
+        /* the same text an hour later is another minute, when the clocks are set back; and a later second of
+         * a minute that is ahead may be one of last year */
+        if (clock->latest > clock->minute_start + 2 * USEC_PER_MINUTE || clock->minute_start > now)
                 return false;
         *ret = clock->minute_start + second * USEC_PER_SEC;
         return true;
 }
 
+/* By its seconds as they are written: a leap second is the next minute's first, and there were zones off by
+ * less than a minute. */
 static void remember(LogClock *clock, Span stamp, usec_t t) {
-        clock->minute_size = minute_of(stamp);
-        memcpy(clock->minute, stamp.data, clock->minute_size);
-        clock->minute_start = t - t % USEC_PER_MINUTE;
+        size_t n = minute_of(stamp);
+        uint64_t second;
+
+        clock->minute_size = 0;
+        if (n == 0 || parse_u64(span_skip(stamp, n + 1), 60, &second) < 0)
+                return;
+        clock->minute_size = n;
+        memcpy(clock->minute, stamp.data, n);
+        clock->minute_start = t - second * USEC_PER_SEC;
 }
 
 int log_stamp_parse(LogClock *clock, Span stamp, usec_t now, usec_t *ret) {
@@ -233,7 +242,7 @@ int log_stamp_parse(LogClock *clock, Span stamp, usec_t now, usec_t *ret) {
 
         if (stamp.size == 0)
                 return -EINVAL;
-        if (recall(clock, stamp, &t))
+        if (recall(clock, stamp, now, &t))
                 r = 0;
         else if (stamp.data[0] == '@')
                 r = parse_tai64n(stamp, &t);

@@ -172,8 +172,9 @@ static int record_provenance(const Record *record, Provenance *ret) {
                 .odd_priority = f[FIELD_PRIORITY].size > 0 && !span_equal_string(f[FIELD_PRIORITY], "6"),
                 .raw_size = raw_size(j, record),
         };
-        /* another machine's word is worth as much as that machine */
-        if (ret->machine.size > 0 && !j->trusted)
+        /* another machine's word is worth as much as that machine; one that leaves out which it is, or makes
+         * that too long to be read, is not this one, whose journald always says it */
+        if ((!j->machine[0] || !span_equal_string(f[FIELD_MACHINE], j->machine)) && !j->trusted)
                 ret->unit = ret->uid = SPAN_NONE;
         return 0;
 }

@@ -22,6 +22,42 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
                         abort();                                                                            \
         } while (0)
 
+/* Takes values out of an input, for targets whose input says what to do; at its end everything is 0. */
+static inline uint8_t fuzz_byte(Span *input) {
+        uint8_t b;
+
+        if (input->size == 0)
+                return 0;
+        b = (uint8_t) input->data[0];
+        *input = span_skip(*input, 1);
+        return b;
+}
+
+static inline uint64_t fuzz_number(Span *input, unsigned bytes) {
+        uint64_t n = 0;
+
+        for (unsigned i = 0; i < bytes; i++)
+                n = n << 8 | fuzz_byte(input);
+        return n;
+}
+
+/* At most `size` bytes. */
+static inline Span fuzz_span(Span *input, size_t size) {
+        Span s = span_make(input->data, MIN(size, input->size));
+
+        *input = span_skip(*input, s.size);
+        return s;
+}
+
+/* Up to the next newline, which is taken, too. */
+static inline Span fuzz_line(Span *input) {
+        const char *newline = input->size > 0 ? memchr(input->data, '\n', input->size) : NULL;
+        Span line = fuzz_span(input, newline ? (size_t) (newline - input->data) : input->size);
+
+        (void) fuzz_span(input, 1);
+        return line;
+}
+
 /* A file in memory with these bytes. Returns its path, good until the next call. */
 static inline const char *fuzz_file(const uint8_t *data, size_t size) {
         static char path[32];
