@@ -168,7 +168,15 @@ static void on_attack_failure(
         w->failures++;
         if (w->ctl->json)
                 return;
-        if (login->has_address)
+        if (!e)
+                (void) printf(
+                        "%s: no [Example] of a failure has Client=, which says what a client can write "
+                        "into it\n",
+                        p->path);
+        else if (!login)
+                (void) printf(
+                        "%s:%u: no Client= says what a client chooses in this line\n", p->path, e->place);
+        else if (login->has_address)
                 (void) printf("%s:%u: wrong address %s in: %s\n", p->path, e->place,
                         ip_addr_format(address, &login->address), log_text(text, line));
         else
@@ -183,7 +191,8 @@ static void member_u64(JsonWriter *w, const char *key, uint64_t v) {
 
 static int attack(Work *w, const Pattern *p) {
         AttackCounts c;
-        int r = attack_pattern(w->set, p, on_attack_failure, w, &c);
+        const AttackHandlers handlers = {.on_failure = on_attack_failure, .userdata = w};
+        int r = attack_pattern(w->set, p, &handlers, &c);
 
         if (r < 0)
                 return r;
@@ -196,6 +205,7 @@ static int attack(Work *w, const Pattern *p) {
                 member_u64(&w->json, "none", c.none);
                 member_u64(&w->json, "wrong", c.wrong);
                 member_u64(&w->json, "lost", c.lost);
+                member_u64(&w->json, "undeclared", c.undeclared);
                 json_end_object(&w->json);
                 return 0;
         }
@@ -205,6 +215,7 @@ static int attack(Work *w, const Pattern *p) {
         table_cell_u64(w->table, c.none);
         table_cell_format(w->table, c.wrong > 0 ? TABLE_RED : TABLE_GREEN, "%" PRIu64, c.wrong);
         table_cell_format(w->table, c.lost > 0 ? TABLE_RED : TABLE_GREEN, "%" PRIu64, c.lost);
+        table_cell_format(w->table, c.undeclared > 0 ? TABLE_RED : TABLE_GREEN, "%" PRIu64, c.undeclared);
         return 0;
 }
 
@@ -248,7 +259,7 @@ int verb_patterns(const Ctl *ctl) {
                 "PATTERN", "TRUST", "ENABLED", "SOURCE", "IDENTIFIERS", "DESCRIPTION", NULL};
         static const char *const tested[] = {"PATTERN", ">EXAMPLES", ">FAILED", NULL};
         static const char *const attacked[] = {
-                "PATTERN", ">TRIED", ">GENUINE", ">NONE", ">WRONG", ">LOST", NULL};
+                "PATTERN", ">TRIED", ">GENUINE", ">NONE", ">WRONG", ">LOST", ">UNDECLARED", NULL};
         bool is_test = ctl_has(ctl, CTL_OPTION_TEST), is_attack = ctl_has(ctl, CTL_OPTION_ATTACK);
         _cleanup_(pattern_set_freep) PatternSet *set = NULL;
         Work w = {.ctl = ctl};

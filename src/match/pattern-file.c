@@ -23,6 +23,17 @@ static const char *const kind_sections[_RULE_KIND_MAX] = {
         [RULE_IGNORE] = "Ignore",
 };
 
+static const char *const client_fields[_CLIENT_FIELD_MAX] = {
+        [CLIENT_FIELD_NOTHING] = "nothing",
+        [CLIENT_FIELD_USER] = "user",
+        [CLIENT_FIELD_PASSWORD] = "password",
+        [CLIENT_FIELD_HOST] = "host",
+        [CLIENT_FIELD_HELO] = "helo",
+        [CLIENT_FIELD_SENDER] = "sender",
+        [CLIENT_FIELD_TLS] = "tls",
+        [CLIENT_FIELD_TEXT] = "text",
+};
+
 typedef struct Reading {
         Pattern *pattern;
         bool jit;
@@ -201,6 +212,23 @@ static int add_example_line(Example *e, const char *value) {
         return set_string(&e->line, value);
 }
 
+ClientField example_client(const char *value, Span *ret_text) {
+        Span rest = span_from_string(value), word;
+
+        *ret_text = SPAN_NONE;
+        if (!parse_word(&rest, &word))
+                return _CLIENT_FIELD_INVALID;
+        rest = span_trim(rest);
+        for (ClientField f = 0; f < _CLIENT_FIELD_MAX; f++)
+                if (span_equal_string(word, client_fields[f])) {
+                        if ((f == CLIENT_FIELD_NOTHING) != (rest.size == 0))
+                                break;
+                        *ret_text = rest;
+                        return f;
+                }
+        return _CLIENT_FIELD_INVALID;
+}
+
 static int assign_example(
         Example *e, const IniPlace *place, const char *key, const char *value, IniError *error) {
         int r = 0;
@@ -222,7 +250,14 @@ static int assign_example(
                 r = set_string(&e->user, value);
         else if (streq(key, "Service"))
                 r = set_string(&e->service, value);
-        else if (streq(key, "Verdict")) {
+        else if (streq(key, "Client")) {
+                Span text;
+
+                if (example_client(value, &text) < 0)
+                        return ini_error_set(error, place, -EINVAL,
+                                "Client=%s: neither \"nothing\" nor a field and its text", value);
+                r = string_list_add(&e->clients, span_from_string(value));
+        } else if (streq(key, "Verdict")) {
                 MatchVerdict v = 0;
 
                 while (v < _MATCH_VERDICT_MAX && !streq(match_verdict_to_string(v), value))
@@ -315,6 +350,20 @@ static int check_rule(const Pattern *p, const Rule *rule, bool has_connect, IniE
         return 0;
 }
 
+static int check_example(const Example *e, const IniPlace *place, IniError *error) {
+        Span text;
+
+        if (!e->line)
+                return ini_error_set(error, place, -EINVAL, "[Example] without Line=");
+        for (size_t i = 0; i < e->clients.n; i++) {
+                (void) example_client(e->clients.items[i], &text);
+                if (!span_contains(span_from_string(e->line), text))
+                        return ini_error_set(error, place, -EINVAL, "Client=%s: no such text in the line",
+                                e->clients.items[i]);
+        }
+        return 0;
+}
+
 static int check_pattern(Pattern *p, IniError *error) {
         IniPlace place = {p->path, 0};
         bool has_connect = false, has_login = false, positive = false, negative = false, any_head = false;
@@ -335,8 +384,9 @@ static int check_pattern(Pattern *p, IniError *error) {
                 const Example *e = &p->examples[i];
 
                 place.line = e->place;
-                if (!e->line)
-                        return ini_error_set(error, &place, -EINVAL, "[Example] without Line=");
+                r = check_example(e, &place, error);
+                if (r < 0)
+                        return r;
                 positive |= e->verdict == MATCH_LOGIN || e->verdict == MATCH_CONNECT;
                 negative |= e->verdict != MATCH_LOGIN && e->verdict != MATCH_CONNECT;
         }
@@ -403,6 +453,7 @@ Pattern *pattern_free(Pattern *p) {
         free(p->rules);
         for (size_t i = 0; i < p->n_examples; i++) {
                 string_list_done(&p->examples[i].before);
+                string_list_done(&p->examples[i].clients);
                 free(p->examples[i].line);
                 free(p->examples[i].address);
                 free(p->examples[i].host);

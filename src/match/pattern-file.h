@@ -28,12 +28,27 @@ typedef struct Rule {
         unsigned line; /* in the pattern's file, for messages */
 } Rule;
 
+/* What a client may fill in a server's message. The kinds differ in what gets through to the log. */
+typedef enum ClientField {
+        CLIENT_FIELD_NOTHING, /* the server alone writes the message */
+        CLIENT_FIELD_USER,
+        CLIENT_FIELD_PASSWORD,
+        CLIENT_FIELD_HOST, /* the PTR name of its address */
+        CLIENT_FIELD_HELO,
+        CLIENT_FIELD_SENDER, /* a mail address */
+        CLIENT_FIELD_TLS,    /* names in SNI and certificates */
+        CLIENT_FIELD_TEXT,   /* any other: commands, subjects, identifications */
+        _CLIENT_FIELD_MAX,
+        _CLIENT_FIELD_INVALID = -22,
+} ClientField;
+
 typedef struct Example {
         StringList before;    /* lines that come first, in their order: a login may take two */
         char *line;           /* the one that is judged */
         char *address;        /* NULL: none */
         char *host;           /* the same, for MATCH_NAMED */
         char *user, *service; /* NULL: not looked at */
+        StringList clients;   /* Client=: "FIELD TEXT", and the text stands in `line` */
         MatchVerdict verdict;
         unsigned place; /* line of the file */
 } Example;
@@ -71,6 +86,10 @@ int pattern_load(const char *name, const char *path, char *const *drop_in_direct
 Pattern *pattern_free(Pattern *p);
 
 DEFINE_CLEANUP(Pattern *, pattern_free)
+
+/* The field of one of an example's `clients`, and in *ret_text (borrowed; empty for NOTHING) what it holds.
+ */
+ClientField example_client(const char *value, Span *ret_text);
 
 /* True if `unit` is one of Unit=: the same name, or an instance of a template "name@*.service". */
 bool pattern_has_unit(const Pattern *p, Span unit);
