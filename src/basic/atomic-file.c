@@ -49,8 +49,19 @@ int atomic_file_finish(AtomicFile *f) {
         return r;
 }
 
-static int sync_directory(const char *path) {
-        _cleanup_free_ char *copy = strdup(path);
+int atomic_file_replace(AtomicFile *f) {
+        int r = atomic_file_finish(f);
+
+        if (r < 0)
+                return r;
+        if (rename(f->temporary, f->path) < 0)
+                return -errno;
+        f->temporary = (free(f->temporary), NULL);
+        return 0;
+}
+
+int atomic_file_sync(const AtomicFile *f) {
+        _cleanup_free_ char *copy = strdup(f->path);
         _cleanup_close_ int fd = -1;
 
         if (!copy)
@@ -62,14 +73,9 @@ static int sync_directory(const char *path) {
 }
 
 int atomic_file_commit(AtomicFile *f) {
-        int r = atomic_file_finish(f);
+        int r = atomic_file_replace(f);
 
-        if (r < 0)
-                return r;
-        if (rename(f->temporary, f->path) < 0)
-                return -errno;
-        f->temporary = (free(f->temporary), NULL);
-        return sync_directory(f->path);
+        return r < 0 ? r : atomic_file_sync(f);
 }
 
 void atomic_file_done(AtomicFile *f) {

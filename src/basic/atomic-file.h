@@ -23,8 +23,15 @@ int atomic_file_open(AtomicFile *f, const char *path, mode_t mode);
  * Returns 0 or -errno. */
 int atomic_file_finish(AtomicFile *f);
 
-/* Finishes if that was not done, renames the new file over the old one and syncs the directory.
- * Returns 0 or -errno; after an error the old file is in place. */
+/* Finishes if that was not done, and renames the new file over the old one. Returns 0, or -errno, and the
+ * old file is in place. */
+int atomic_file_replace(AtomicFile *f);
+
+/* After atomic_file_replace(): syncs the directory, so that the new file is there after a power cut. Returns
+ * 0 or -errno. */
+int atomic_file_sync(const AtomicFile *f);
+
+/* Both. Returns 0 or -errno; after an error either file may be in place. */
 int atomic_file_commit(AtomicFile *f);
 
 /* Removes what was not committed. Does nothing to an unopened or committed one. */

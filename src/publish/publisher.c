@@ -179,10 +179,19 @@ static int prepare_delta(const Publisher *p, uint64_t generation, uint32_t since
         return 0;
 }
 
-static void delta_in_place(Publisher *p, const RelayWriter *w) {
-        p->dirty = false;
-        p->delta_error = 0;
+/* The delta is in place, and so is whatever was put there with it; both are durable after this. If they
+ * can't be made so it is written again, as nothing is acknowledged before; but what readers have is known.
+ */
+static int delta_in_place(Publisher *p, const RelayWriter *w) {
+        int r;
+
         p->written = w->header.written;
+        r = relay_writer_sync(w);
+        p->dirty = r < 0;
+        if (r < 0)
+                return failed(p, &p->delta_error, r);
+        p->delta_error = 0;
+        return 0;
 }
 
 /* Writes the delta of the base in place with all changes since that one's snapshot. */
@@ -196,7 +205,9 @@ static int write_delta(Publisher *p) {
                 r = relay_writer_commit(&w);
         if (r < 0)
                 return failed(p, &p->delta_error, r);
-        delta_in_place(p, &w);
+        r = delta_in_place(p, &w);
+        if (r < 0)
+                return r;
         cost = monotonic_now() - begin;
         pause = MIN(PAUSE * cost, MAX(PAUSE_MAX_USEC, PAUSE_LEAST * cost));
         p->next_delta = begin + cost + pause;
@@ -236,8 +247,7 @@ static int commit_base(Publisher *p, PublisherSink *sink, uint64_t records, usec
         r = relay_writer_commit(&delta);
         if (r < 0)
                 return failed(p, &p->delta_error, r);
-        delta_in_place(p, &delta);
-        return 0;
+        return delta_in_place(p, &delta);
 }
 
 /* Opens a temporary base that is the state of things from now on. */
@@ -309,8 +319,7 @@ static int write_both(Publisher *p) {
                 return failed(p, &p->base_error, r);
         p->known = true;
         base_in_place(p, &sink, sink.writer.header.count, monotonic_now() - begin);
-        delta_in_place(p, &delta);
-        return 0;
+        return delta_in_place(p, &delta);
 }
 
 /* Closes whatever the child has inherited but two: a socket of the daemon must not be kept open by it. */

@@ -71,7 +71,11 @@ int relay_writer_finish(RelayWriter *w) {
 }
 
 int relay_writer_commit(RelayWriter *w) {
-        return atomic_file_commit(&w->file);
+        return atomic_file_replace(&w->file);
+}
+
+int relay_writer_sync(const RelayWriter *w) {
+        return atomic_file_sync(&w->file);
 }
 
 void relay_writer_done(RelayWriter *w) {

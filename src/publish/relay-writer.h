@@ -30,8 +30,11 @@ int relay_writer_add(RelayWriter *w, const RelayEntry *entry);
 /* Completes the temporary file, on the disk too. The old file is still in place. Returns 0 or -errno. */
 int relay_writer_finish(RelayWriter *w);
 
-/* Puts it in place. Returns 0 or -errno. */
+/* Puts it in place: readers have it from now on. Returns 0, or -errno, and the old one is in place. */
 int relay_writer_commit(RelayWriter *w);
+
+/* Makes durable what was put in place in its directory, by this writer or another. Returns 0 or -errno. */
+int relay_writer_sync(const RelayWriter *w);
 
 /* Removes what was not committed. */
 void relay_writer_done(RelayWriter *w);

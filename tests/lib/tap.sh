@@ -30,6 +30,17 @@ skip_all() {
 needs_root() { [ "$(id -u)" = 0 ] || skip_all "needs root: $(basename "$0")"; }
 needs() { local c; for c; do command -v "$c" >/dev/null || skip_all "needs the program $c"; done; }
 
+# Runs the whole test again where it can mount what it likes and nobody else sees it.
+needs_own_mounts() {
+    local words=(unshare --mount --propagation private)
+    [ -z "${TAP_OWN_MOUNTS:-}" ] || return 0
+    needs unshare
+    [ "$(id -u)" = 0 ] || words+=(--user --map-root-user)
+    "${words[@]}" mount -t tmpfs none /mnt 2>/dev/null || skip_all "needs a mount namespace of its own"
+    trap - EXIT
+    TAP_OWN_MOUNTS=yes exec "${words[@]}" bash "$0"
+}
+
 result() { # STATUS DESCRIPTION
     TAP_RUN=$((TAP_RUN + 1))
     if [ "$1" = 0 ]; then

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "basic/time-util.h"
+#include "cdb/cdb-file.h"
 #include "cdb/relay-lookup.h"
 #include "publish/publisher.h"
 
@@ -149,6 +150,21 @@ int __wrap_rename(const char *from, const char *to) {
         return r;
 }
 
+static unsigned unsynced_at; /* so many syncs of a directory later one fails; 0: none */
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int __wrap_fsync(int fd) {
+        struct stat st;
+
+        if (unsynced_at > 0 && fstat(fd, &st) >= 0 && S_ISDIR(st.st_mode) && --unsynced_at == 0) {
+                errno = EIO;
+                return -1;
+        }
+        return __real_fsync(fd);
+}
+
 static void on_published(_unused_ void *userdata, const PublisherReport *report) {
         reports++;
         failures += report->error < 0;
@@ -198,7 +214,7 @@ static void grant(Publisher *p, unsigned key) {
 static int set_up(void **state) {
         current = acknowledged = (State){0};
         last = (PublisherReport){0};
-        filler = reports = failures = renames = renames_of_base = fail_percent = fail_at = 0;
+        filler = reports = failures = renames = renames_of_base = fail_percent = fail_at = unsynced_at = 0;
         fail_suffix = NULL;
         may_doubt = true;
         seed = 1;
@@ -305,6 +321,51 @@ static void test_delta_fails_after_base(_unused_ void **state) {
         grant(p, 3);
         assert_ok(publisher_flush(p));
         assert_true(is_visible(&current));
+}
+
+static uint64_t generation_in_place(void) {
+        _cleanup_(cdb_file_close) CdbFile file = CDB_FILE_INIT;
+        char value[RELAY_HEADER_BYTES];
+        RelayHeader header;
+        size_t size;
+
+        assert_ok(cdb_file_open(&file, "relay.cdb"));
+        assert_int_equal(cdb_file_find(&file, SPAN_LITERAL(RELAY_HEADER_KEY), value, sizeof(value), &size), 1);
+        assert_ok(relay_header_parse(span_make(value, size), &header));
+        return header.generation;
+}
+
+/* A base that is in place and could not be made durable has its number: were the next one to have it too, a reader
+ * that has opened the first would take the delta of the second for its own, and miss all changes between them. */
+static void test_directory_not_synced(_unused_ void **state) {
+        _cleanup_(publisher_freep) Publisher *p = make(NULL);
+
+        start(p);
+        for (unsigned round = 0; round < 21; round++) {
+                uint64_t before = generation_in_place();
+
+                grant(p, round);
+                unsynced_at = 1 + round % 2;
+                if (round % 3 == 2) {
+                        may_doubt = true;
+                        unsynced_at = 1;
+                        assert_int_equal(publisher_rewrite(p), -EIO);
+                        may_doubt = false;
+                } else {
+                        /* what cannot be made durable is the delta, or a base and its delta after it */
+                        publisher_set_options(p, TTL, false);
+                        assert_int_equal(publisher_flush(p), round % 2 == 0 ? -EIO : 0);
+                }
+                assert_int_equal(unsynced_at, 0);
+                assert_int_equal(last.error, -EIO);
+                assert_int_equal(last.generation, generation_in_place());
+                acknowledged = current;
+                assert_ok(publisher_flush(p));
+                assert_int_equal(last.error, 0);
+                assert_int_equal(last.generation, generation_in_place());
+                assert_true(last.generation == before + 1);
+                assert_true(is_visible(&current));
+        }
 }
 
 /* Runs the loop until `done` or for 10 s. */
@@ -631,6 +692,7 @@ int main(void) {
                 publisher_test(test_random_base_fails),
                 publisher_test(test_random_all_fail),
                 publisher_test(test_delta_fails_after_base),
+                publisher_test(test_directory_not_synced),
                 publisher_test(test_loop_coalesces),
                 publisher_test(test_forked_base),
                 publisher_test(test_freed_while_building),
