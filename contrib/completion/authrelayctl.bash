@@ -45,7 +45,7 @@ _authrelayctl() {
                 grant) options+=' --ttl= --user=' ;;
                 revoke) options+=' --user= --block --all' ;;
                 explain) options+=' --patterns= --all --summary' ;;
-                patterns) options+=' --patterns= --test --attack' ;;
+                patterns) options+=' --patterns= --test --attack --lint' ;;
                 import) options+=' --dry-run' ;;
             esac
             __authrelayctl_words "$options" "$cur"

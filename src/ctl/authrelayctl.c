@@ -29,7 +29,8 @@ static const Verb verbs[] = {
         {"unblock", verb_unblock, 1, 1, 0},
         {"reload", verb_reload, 0, 0, 0},
         {"explain", verb_explain, 0, 1, CTL_OPTION_PATTERNS | CTL_OPTION_SUMMARY | CTL_OPTION_ALL},
-        {"patterns", verb_patterns, 0, MANY, CTL_OPTION_PATTERNS | CTL_OPTION_TEST | CTL_OPTION_ATTACK},
+        {"patterns", verb_patterns, 0, MANY,
+                CTL_OPTION_PATTERNS | CTL_OPTION_TEST | CTL_OPTION_ATTACK | CTL_OPTION_LINT},
         {"dump", verb_dump, 0, 1, 0},
         {"import", verb_import, 2, 2, CTL_OPTION_DRY_RUN},
 };
@@ -54,7 +55,8 @@ static const char help[] =
         "not;\n"
         "                                --all: every line, --summary: counts only, --patterns=DIR\n"
         "  patterns [NAME...]            The patterns there are; --patterns=DIR;\n"
-        "                                --test: run their examples, --attack: try to get past them\n"
+        "                                --test: run their examples, --attack: try to get past them,\n"
+        "                                --lint: look for text without a bound and slow regexes\n"
         "  dump [FILE]                   The records of a published file and its delta\n"
         "  import FORMAT FILE            Write another program's networks as lines for authrelay.conf\n"
         "\n"
@@ -64,8 +66,8 @@ static const char help[] =
         "\n"
         "See authrelayctl(1).\n";
 
-static const char *const option_names[] = {
-        "--ttl", "--user", "--block", "--all", "--patterns", "--summary", "--test", "--attack", "--dry-run"};
+static const char *const option_names[] = {"--ttl", "--user", "--block", "--all", "--patterns", "--summary",
+        "--test", "--attack", "--dry-run", "--lint"};
 
 static const struct option long_options[] = {
         {"ttl", required_argument, NULL, CTL_OPTION_TTL},
@@ -77,6 +79,7 @@ static const struct option long_options[] = {
         {"test", no_argument, NULL, CTL_OPTION_TEST},
         {"attack", no_argument, NULL, CTL_OPTION_ATTACK},
         {"dry-run", no_argument, NULL, CTL_OPTION_DRY_RUN},
+        {"lint", no_argument, NULL, CTL_OPTION_LINT},
         {"json", no_argument, NULL, 0x1001},
         {"version", no_argument, NULL, 0x1002},
         {"help", no_argument, NULL, 0x1003},

@@ -25,6 +25,7 @@ typedef enum CtlOption {
         CTL_OPTION_TEST = 1 << 6,
         CTL_OPTION_ATTACK = 1 << 7,
         CTL_OPTION_DRY_RUN = 1 << 8,
+        CTL_OPTION_LINT = 1 << 9,
 } CtlOption;
 
 typedef struct Ctl {

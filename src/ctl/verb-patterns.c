@@ -11,6 +11,7 @@
 #include "ctl/ctl.h"
 #include "ctl/table.h"
 #include "match/attack.h"
+#include "match/pattern-lint.h"
 
 /* What a verdict's failure is told with, at most. */
 #define FAILURE_BYTES 640
@@ -219,6 +220,39 @@ static int attack(Work *w, const Pattern *p) {
         return 0;
 }
 
+/* ---- the regexes ---- */
+
+static void on_fault(void *userdata, const Pattern *p, unsigned line, const char *fault) {
+        Work *w = userdata;
+
+        w->failures++;
+        if (!w->ctl->json)
+                (void) printf("%s:%u: %s\n", p->path, line, fault);
+}
+
+static int lint(Work *w, const Pattern *p) {
+        LintCounts c;
+        int r = pattern_lint(p, on_fault, w, &c);
+
+        if (r < 0)
+                return r;
+        if (w->ctl->json) {
+                json_begin_object(&w->json);
+                json_key(&w->json, "name");
+                json_string(&w->json, p->name);
+                member_u64(&w->json, "tried", c.tried);
+                member_u64(&w->json, "most_steps", c.most_steps);
+                member_u64(&w->json, "faults", c.faults);
+                json_end_object(&w->json);
+                return 0;
+        }
+        table_cell(w->table, TABLE_PLAIN, p->name);
+        table_cell_u64(w->table, c.tried);
+        table_cell_u64(w->table, c.most_steps);
+        table_cell_format(w->table, c.faults > 0 ? TABLE_RED : TABLE_GREEN, "%" PRIu64, c.faults);
+        return 0;
+}
+
 /* ---- */
 
 static int each_pattern(Work *w) {
@@ -233,6 +267,8 @@ static int each_pattern(Work *w) {
                         r = test(w, patterns[i]);
                 else if (ctl_has(w->ctl, CTL_OPTION_ATTACK))
                         r = attack(w, patterns[i]);
+                else if (ctl_has(w->ctl, CTL_OPTION_LINT))
+                        r = lint(w, patterns[i]);
                 else if (w->ctl->json)
                         show_json(w, patterns[i]);
                 else
@@ -260,21 +296,26 @@ int verb_patterns(const Ctl *ctl) {
         static const char *const tested[] = {"PATTERN", ">EXAMPLES", ">FAILED", NULL};
         static const char *const attacked[] = {
                 "PATTERN", ">TRIED", ">GENUINE", ">NONE", ">WRONG", ">LOST", ">UNDECLARED", NULL};
-        bool is_test = ctl_has(ctl, CTL_OPTION_TEST), is_attack = ctl_has(ctl, CTL_OPTION_ATTACK);
+        static const char *const linted[] = {"PATTERN", ">TEXTS", ">STEPS", ">FAULTS", NULL};
+        unsigned mode = ctl->options & (CTL_OPTION_TEST | CTL_OPTION_ATTACK | CTL_OPTION_LINT);
         _cleanup_(pattern_set_freep) PatternSet *set = NULL;
         Work w = {.ctl = ctl};
         Table t;
         int r;
 
-        if (is_test && is_attack) {
-                log_error("--test and --attack do not go together");
+        if ((mode & (mode - 1)) != 0) {
+                log_error("only one of --test, --attack and --lint");
                 return CTL_USAGE;
         }
         if (ctl_load_patterns(ctl, &set) < 0 || !all_are_known(ctl, set))
                 return CTL_NO;
         w.set = set;
         w.table = &t;
-        table_init(&t, stdout, ctl->color, is_test ? tested : is_attack ? attacked : shown);
+        table_init(&t, stdout, ctl->color,
+                mode == CTL_OPTION_TEST     ? tested
+                : mode == CTL_OPTION_ATTACK ? attacked
+                : mode == CTL_OPTION_LINT   ? linted
+                                            : shown);
         json_writer_init(&w.json, stdout);
         if (ctl->json)
                 json_begin_array(&w.json);

@@ -261,15 +261,6 @@ static void attack_stream(Attack *a) {
 
 /* ---- one example ---- */
 
-static size_t message_of(const Pattern *p, Span line) {
-        LogLine parsed;
-
-        for (LogHead h = 0; h < _LOG_HEAD_MAX; h++)
-                if ((p->heads[h] || h == LOG_HEAD_SYSLOG) && log_line_parse(line, h, &parsed))
-                        return (size_t) (parsed.message.data - line.data);
-        return 0;
-}
-
 /* Whether the example comes out as it says, with an address, and if so what can be forged out of it. */
 static bool look_at(Attack *a, const Pattern *p, const Example *e, Model *ret) {
         const char *end = e->line + strlen(e->line);
@@ -282,7 +273,9 @@ static bool look_at(Attack *a, const Pattern *p, const Example *e, Model *ret) {
         line_judge(a->judge, example_line(a), false, NOW, &login, &by);
         if (login.verdict != e->verdict || !login.has_address || by != p)
                 return false;
-        *ret = (Model){.example = e, .genuine = login.address, .message = message_of(p, example_line(a))};
+        *ret = (Model){.example = e,
+                .genuine = login.address,
+                .message = (size_t) (pattern_message(p, example_line(a)).data - e->line)};
         /* the name may have been lent by another line */
         if (login.user.size > 0 && login.user.data >= e->line && login.user.data < end) {
                 ret->user = (size_t) (login.user.data - e->line);
@@ -326,7 +319,7 @@ static void attack_failure(Attack *a, const Example *e) {
         Model m;
 
         a->example = e;
-        a->message = message_of(a->pattern, example_line(a));
+        a->message = (size_t) (pattern_message(a->pattern, example_line(a)).data - a->example->line);
         find_declared(a, fields, &n);
         for (size_t k = 0; n > 0 && k < a->pattern->n_examples; k++) {
                 const Example *login = &a->pattern->examples[k];

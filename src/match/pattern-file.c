@@ -500,3 +500,12 @@ bool pattern_has_uid(const Pattern *p, Span uid) {
                         return true;
         return false;
 }
+
+Span pattern_message(const Pattern *p, Span line) {
+        LogLine parsed;
+
+        for (LogHead h = 0; h < _LOG_HEAD_MAX; h++)
+                if ((p->heads[h] || h == LOG_HEAD_SYSLOG) && log_line_parse(line, h, &parsed))
+                        return parsed.message;
+        return line;
+}

@@ -95,3 +95,6 @@ ClientField example_client(const char *value, Span *ret_text);
 bool pattern_has_unit(const Pattern *p, Span unit);
 /* True if `uid` (decimal) is one of UID=, names looked up when the pattern was loaded. */
 bool pattern_has_uid(const Pattern *p, Span uid);
+
+/* The message of a line that has one of the pattern's heads, or syslog's; or the whole line. */
+Span pattern_message(const Pattern *p, Span line);

@@ -9,8 +9,6 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-/* A shipped regex takes some hundred steps for an ordinary line, and a few thousand for the longest name. */
-#define MATCH_LIMIT 100000
 #define HEAP_LIMIT_KIB 256
 
 /* Alternatives of one regex that may name the same group. */
@@ -21,6 +19,7 @@ struct Regex {
         pcre2_match_data *data;
         pcre2_match_context *context;
         bool jit;
+        size_t unbounded_at; /* see regex_unbounded_at() */
         uint8_t n_numbers[_REGEX_GROUP_MAX];
         uint16_t numbers[_REGEX_GROUP_MAX][NUMBERS_MAX];
 };
@@ -61,6 +60,60 @@ static int find_groups(Regex *r, char reterr[static REGEX_REASON_BYTES]) {
         return 0;
 }
 
+/* Length of "[:alpha:]" and the like at s, or 0. */
+static size_t posix_class_size(const char *s) {
+        size_t n = strspn(s + 1, ":^abcdefghijklmnopqrstuvwxyz") + 1;
+
+        return s[1] == ':' && n > 3 && s[n - 1] == ':' && s[n] == ']' ? n + 1 : 0;
+}
+
+/* Length of the class "[...]" at s. */
+static size_t class_size(const char *s) {
+        size_t i = 1, n;
+
+        i += s[i] == '^';
+        i += s[i] == ']';
+        for (; s[i] && s[i] != ']'; i += n) {
+                n = s[i] == '[' ? posix_class_size(s + i) : s[i] == '\\' && s[i + 1] ? 2 : 1;
+                n = MAX(n, (size_t) 1);
+        }
+        return s[i] ? i + 1 : i;
+}
+
+/* A quantifier without a limit. */
+static bool is_unbounded(const char *s) {
+        size_t n = 1 + strspn(s + 1, "0123456789");
+
+        return *s == '*' || *s == '+' || (*s == '{' && n > 1 && s[n] == ',' && s[n + 1] == '}');
+}
+
+static size_t quantifier_size(const char *s) {
+        size_t n = *s == '{' ? 1 + strspn(s + 1, "0123456789,") : 1;
+
+        if (!strchr("*+?{", *s) || (*s == '{' && s[n] != '}'))
+                return 0;
+        n += *s == '{';
+        return n + (s[n] == '+' || s[n] == '?');
+}
+
+/* Walks through a text that PCRE2 has compiled, up to the last group that an address is in. */
+static size_t find_unbounded(const char *text) {
+        size_t unbounded = 0, found = 0, n;
+
+        for (size_t i = 0; text[i]; i += n) {
+                const char *s = text + i;
+
+                n = quantifier_size(s);
+                if (n > 0 && is_unbounded(s) && unbounded == 0)
+                        unbounded = i + 1;
+                if (strncmp(s, "(?<ip>", 6) == 0 || strncmp(s, "(?<host>", 8) == 0)
+                        found = unbounded;
+                if (n == 0)
+                        n = *s == '\\' ? 2 : *s == '[' ? class_size(s) : *s == '(' && s[1] == '?' ? 2 : 1;
+        }
+        return found;
+}
+
 int regex_new(const char *text, bool jit, Regex **ret, char reterr[static REGEX_REASON_BYTES]) {
         _cleanup_(regex_freep) Regex *r = calloc(1, sizeof(Regex));
         PCRE2_SIZE offset;
@@ -89,10 +142,11 @@ int regex_new(const char *text, bool jit, Regex **ret, char reterr[static REGEX_
         r->context = pcre2_match_context_create(NULL);
         if (!r->data || !r->context)
                 return -ENOMEM;
-        (void) pcre2_set_match_limit(r->context, MATCH_LIMIT);
+        (void) pcre2_set_match_limit(r->context, REGEX_STEPS_MAX);
         (void) pcre2_set_heap_limit(r->context, HEAP_LIMIT_KIB);
         if (find_groups(r, reterr) < 0)
                 return -EINVAL;
+        r->unbounded_at = find_unbounded(text);
         r->jit = jit && pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0;
         *ret = TAKE_PTR(r);
         return 0;
@@ -110,6 +164,34 @@ Regex *regex_free(Regex *r) {
 
 bool regex_has_group(const Regex *r, RegexGroup group) {
         return r->n_numbers[group] > 0;
+}
+
+size_t regex_unbounded_at(const Regex *r) {
+        return r->unbounded_at;
+}
+
+bool regex_takes_more_steps(Regex *r, Span subject, uint32_t n) {
+        int code;
+
+        (void) pcre2_set_match_limit(r->context, n);
+        code = pcre2_match(
+                r->code, (PCRE2_SPTR) subject.data, subject.size, 0, PCRE2_NO_JIT, r->data, r->context);
+        (void) pcre2_set_match_limit(r->context, REGEX_STEPS_MAX);
+        return code == PCRE2_ERROR_MATCHLIMIT;
+}
+
+uint32_t regex_steps(Regex *r, Span subject, uint32_t max) {
+        uint32_t low = 0, high = max;
+
+        while (low < high) {
+                uint32_t middle = low + (high - low) / 2;
+
+                if (regex_takes_more_steps(r, subject, middle))
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
 }
 
 int regex_match(Regex *r, Span subject, RegexMatch *ret) {

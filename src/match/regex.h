@@ -33,6 +33,19 @@ DEFINE_CLEANUP(Regex *, regex_free)
 
 bool regex_has_group(const Regex *r, RegexGroup group);
 
-/* Matches. Returns 1 and sets *ret, 0 when it does not match, -E2BIG when that would cost too much, -ENOMEM.
- */
+/* A shipped regex takes some hundred steps for an ordinary line, and a few thousand for the longest name. */
+#define REGEX_STEPS_MAX 100000
+
+/* Where text of any length ("*", "+" or "{n,}", possessive or not) may stand before group <ip> or <host>:
+ * a character of the text, counted from 1. 0: nowhere, or there is no such group. */
+size_t regex_unbounded_at(const Regex *r);
+
+/* Whether the interpreter takes more than n steps with the subject, as pcre2_set_match_limit(3) counts. */
+bool regex_takes_more_steps(Regex *r, Span subject, uint32_t n);
+
+/* How many steps it takes, `max` at the most. */
+uint32_t regex_steps(Regex *r, Span subject, uint32_t max);
+
+/* Matches. Returns 1 and sets *ret, 0 when it does not match, -E2BIG when that would take more than
+ * REGEX_STEPS_MAX steps, -ENOMEM. */
 int regex_match(Regex *r, Span subject, RegexMatch *ret);

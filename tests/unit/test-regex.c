@@ -122,6 +122,47 @@ static void test_limits(_unused_ void **state) {
         regex_free(NULL);
 }
 
+static void test_unbounded(_unused_ void **state) {
+        static const struct {
+                const char *text;
+                size_t at;
+        } cases[] = {
+                {"\\Aa(?<ip>.+)b*\\z", 0},
+                {"\\Aa*(?<ip>.)\\z", 4},
+                {"\\Aa+(?<ip>.)\\z", 4},
+                {"\\Aa*+(?<host>.)\\z", 4},
+                {"\\A(?:ab){3,}?(?<ip>.)\\z", 9},
+                {"\\A(?:ab){3,20}+c?+d??e{3}(?<ip>.)\\z", 0},
+                {"\\Aa{,}b{x,}(?<ip>.)\\z", 0},
+                {"\\A[*][+*][]*][^]*][\\]*][[:alpha:]*][[:][[:*](?<ip>.)\\z", 0},
+                {"\\A[[:alpha:]*]*(?<ip>.)\\z", 15},
+                {"\\A\\*\\+\\{1,}(?<ip>.)\\z", 0},
+                {"\\A(?:(?<ip>.)|a*)\\z", 0},
+                {"\\A(?:(?<ip>.)|a*(?<ip>.))\\z", 16},
+                {"\\A(?<user>.*)\\z", 0},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(regex_freep) Regex *r = make(cases[i].text, false);
+
+                if (regex_unbounded_at(r) != cases[i].at)
+                        fail_msg("%s: at %zu", cases[i].text, regex_unbounded_at(r));
+        }
+}
+
+static void test_steps(_unused_ void **state) {
+        _cleanup_(regex_freep) Regex *slow = make("\\A(?:a|a)*b\\z", false);
+        _cleanup_(regex_freep) Regex *quick = make("\\Aa*+b\\z", false);
+        Span as = SPAN_LITERAL("aaaaaaaaaaaab!");
+        uint32_t n = regex_steps(slow, as, 1000000);
+
+        assert_true(n > 2000 && n < 1000000);
+        assert_true(regex_takes_more_steps(slow, as, n - 1));
+        assert_false(regex_takes_more_steps(slow, as, n));
+        assert_int_equal(regex_steps(slow, as, 100), 100);
+        assert_true(regex_steps(quick, as, 1000000) < 10);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_errors),
@@ -129,6 +170,8 @@ int main(void) {
                 cmocka_unit_test(test_groups),
                 cmocka_unit_test(test_bytes),
                 cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_unbounded),
+                cmocka_unit_test(test_steps),
         };
 
         return cmocka_run_group_tests_name("regex", tests, NULL, NULL);
