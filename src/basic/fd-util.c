@@ -33,6 +33,22 @@ int write_all(int fd, const void *data, size_t n) {
         return 0;
 }
 
+ssize_t read_up_to(int fd, void *data, size_t n) {
+        char *p = data;
+        size_t done = 0;
+
+        while (done < n) {
+                ssize_t k = read(fd, p + done, n - done);
+
+                if (k == 0)
+                        break;
+                if (k < 0 && errno != EINTR)
+                        return -errno;
+                done += k > 0 ? (size_t) k : 0;
+        }
+        return (ssize_t) done;
+}
+
 int read_file(const char *path, size_t max, char **ret_data, size_t *ret_size) {
         _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         _cleanup_free_ char *data = NULL;

@@ -3,6 +3,8 @@
 
 /* Descriptors: closing by scope, exact reading and writing. */
 
+#include <sys/types.h>
+
 #include "basic/macro.h"
 
 /* Closes fd if it is one, keeps errno. Returns -1, so that `fd = close_fd(fd)` reads well. */
@@ -16,6 +18,10 @@ static inline void close_fdp(int *fd) {
 
 /* Writes all n bytes, over EINTR and short writes. Returns 0 or -errno. */
 int write_all(int fd, const void *data, size_t n);
+
+/* Reads n bytes, or those that there are before the end, over EINTR and short reads. Returns their number or
+ * -errno. */
+ssize_t read_up_to(int fd, void *data, size_t n);
 
 /* Reads a whole file of at most max bytes into a new buffer, which ends in an extra NUL; the caller frees
  * it. Returns 0, -EFBIG when it is larger, or -errno. */

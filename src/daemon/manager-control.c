@@ -215,6 +215,21 @@ static int on_import(void *userdata, uid_t uid, const char *from, const ControlI
         return settle(m, reterr);
 }
 
+/* The grants have ended, but not every revocation could be noted. What was saved and published must not know
+ * of the grants any more either. */
+static int settle_unnoted(Manager *m, int error, char reterr[static CONTROL_ERROR_BYTES]) {
+        int r = settle(m, reterr);
+
+        if (r >= 0)
+                r = manager_save_state(m);
+        (void) snprintf(reterr, CONTROL_ERROR_BYTES,
+                "the grants have ended, but a login from before could bring one back: %s",
+                r < 0              ? "the state can't be written"
+                : error == -ENOSPC ? "there are too many revocations"
+                                   : strerror(-error));
+        return error;
+}
+
 static int on_revoke(void *userdata, uid_t uid, const ControlRevoke *what, uint32_t *ret_count,
         char reterr[static CONTROL_ERROR_BYTES]) {
         Manager *m = userdata;
@@ -239,10 +254,12 @@ static int on_revoke(void *userdata, uid_t uid, const ControlRevoke *what, uint3
         default:
                 break;
         }
-        if (r < 0)
+        if (r == -EINVAL)
                 return r;
-        *ret_count = (uint32_t) r;
         m->revocations_dirty = true;
+        if (r < 0)
+                return settle_unnoted(m, r, reterr);
+        *ret_count = (uint32_t) r;
         return settle(m, reterr);
 }
 

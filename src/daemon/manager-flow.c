@@ -184,7 +184,7 @@ void manager_on_claim(void *userdata, const LoginClaim *claim) {
                 .user = claim->user,
                 .service = span_from_string(claim->service),
                 .time = claim->reason ? now : claim->time,
-                .pattern = "relaylogin",
+                .pattern = RELAYLOGIN,
                 .source = "login",
                 .reason = claim->reason,
         };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the daemon keeps over a restart: two files of sections. Revocations have one of their own, because
- * they must be on the disk before they are acknowledged; the rest is written each minute in which something
- * changed. */
+/* What the daemon keeps over a restart: files of sections. What is done by hand has one of its own and a
+ * copy of that, because it must be on the disk before it is acknowledged; the rest is written each minute in
+ * which something changed. */
 
 #include "daemon/manager.h"
 
@@ -14,7 +14,12 @@
 #include "cdb/relay-lookup.h"
 #include "state/state-file.h"
 
+/* Names of sections. */
+#define GRANTS "grants"
+#define STREAMS "streams"
 #define SOURCE_PREFIX "source:"
+#define REVOCATIONS "revocations"
+#define MANUAL "manual"
 
 int manager_save_state(Manager *m) {
         StateSection sections[STATE_FILE_SECTIONS_MAX];
@@ -23,9 +28,9 @@ int manager_save_state(Manager *m) {
         size_t n = 0;
         int r = 0;
 
-        names[n] = strdup("grants");
+        names[n] = strdup(GRANTS);
         grant_table_encode(m->grants, &bytes[n++]);
-        names[n] = strdup("streams");
+        names[n] = strdup(STREAMS);
         stream_state_encode(m->streams, &bytes[n++]);
         for (size_t i = 0; i < m->n_inputs && n < STATE_FILE_SECTIONS_MAX; i++) {
                 /* what can't be read again has no position */
@@ -51,58 +56,158 @@ int manager_save_state(Manager *m) {
         return r;
 }
 
+/* Keeps a file that is not as it was saved for people to look at, out of the way of the next. */
+static void put_aside(const char *path) {
+        _cleanup_free_ char *aside = NULL;
+
+        if (asprintf(&aside, "%s.damaged", path) < 0) {
+                aside = NULL;
+                return;
+        }
+        (void) unlink(aside);
+        /* a second name, so that there is always something in the place; a directory can't have one */
+        if (link(path, aside) < 0 && rename(path, aside) < 0)
+                log_errno(LOG_WARNING, -errno, "%s can't be kept as %s", path, aside);
+}
+
+/* What is done by hand is rare and must not be lost, so it is written twice: a file that is damaged would
+ * undo every revocation in it, and block nobody any more. The copy comes first: what can't be read is put
+ * aside only when that one can be. */
 int manager_save_revocations(Manager *m) {
-        _cleanup_(byte_writer_done) ByteWriter bytes = BYTE_WRITER_INIT;
-        StateSection section = {.name = "revocations"};
+        _cleanup_(byte_writer_done) ByteWriter revocations = BYTE_WRITER_INIT, manual = BYTE_WRITER_INIT;
+        StateSection sections[] = {{.name = REVOCATIONS}, {.name = MANUAL}};
         int r;
 
-        grant_table_encode_revocations(m->grants, &bytes);
-        if (bytes.failed)
+        grant_table_encode_revocations(m->grants, &revocations);
+        grant_table_encode_manual(m->grants, &manual);
+        if (revocations.failed || manual.failed)
                 return -ENOMEM;
-        section.bytes = span_make(bytes.data, bytes.size);
-        r = state_file_save(m->revocations_path, &section, 1);
+        sections[0].bytes = span_make(revocations.data, revocations.size);
+        sections[1].bytes = span_make(manual.data, manual.size);
+        r = state_file_save(m->revocations_copy_path, sections, ELEMENTSOF(sections));
+        if (r < 0)
+                return r;
+        if (m->revocations_refused)
+                put_aside(m->revocations_path);
+        m->revocations_refused = false;
+        r = state_file_save(m->revocations_path, sections, ELEMENTSOF(sections));
         if (r >= 0)
                 m->revocations_dirty = false;
         return r;
 }
 
-static void on_section(void *userdata, const char *name, Span bytes, bool damaged) {
-        Manager *m = userdata;
-        bool ok = !damaged;
+/* ---- loading ---- */
 
-        if (ok && streq(name, "grants"))
-                ok = grant_table_decode(m->grants, bytes, time_now());
-        else if (ok && streq(name, "revocations"))
-                ok = grant_table_decode_revocations(m->grants, bytes);
-        else if (ok && streq(name, "streams"))
-                ok = stream_state_decode(m->streams, bytes);
-        else if (ok && strncmp(name, SOURCE_PREFIX, strlen(SOURCE_PREFIX)) == 0)
-                for (size_t i = 0; i < m->n_inputs; i++)
-                        if (streq(name + strlen(SOURCE_PREFIX), m->inputs[i].source->name))
-                                ok = source_decode(m->inputs[i].source, bytes);
-        if (!ok)
-                log_warning("the saved state's section \"%s\" is damaged; it is left out and what it held "
-                            "is read "
-                            "again from the logs where that is possible",
-                        name[0] ? name : "(unknown)");
+/* What was found in a file. */
+typedef struct Loading {
+        Manager *m;
+        const char *path;
+        usec_t now;
+        bool is_damaged, has_grants, has_streams, has_revocations, has_manual;
+} Loading;
+
+static bool take_position(Manager *m, const char *name, Span bytes) {
+        for (size_t i = 0; i < m->n_inputs; i++)
+                if (streq(name, m->inputs[i].source->name))
+                        return source_decode(m->inputs[i].source, bytes);
+        /* one that is configured no more */
+        return true;
 }
 
-static void load(Manager *m, const char *path) {
-        _cleanup_free_ char *aside = NULL;
-        int r = state_file_load(path, on_section, m);
+/* Takes a section. Returns false when its bytes make no sense. */
+static bool take_section(Loading *l, const char *name, Span bytes) {
+        Manager *m = l->m;
 
-        if (r >= 0 || r == -ENOENT)
+        if (streq(name, GRANTS))
+                return l->has_grants = grant_table_decode(m->grants, bytes, l->now);
+        if (streq(name, STREAMS))
+                return l->has_streams = stream_state_decode(m->streams, bytes);
+        if (streq(name, REVOCATIONS))
+                return l->has_revocations = grant_table_decode_revocations(m->grants, bytes);
+        if (streq(name, MANUAL))
+                return l->has_manual = grant_table_decode_manual(m->grants, bytes, l->now);
+        /* without the grants the logs are read again, from as far back as a login counts */
+        if (strncmp(name, SOURCE_PREFIX, strlen(SOURCE_PREFIX)) == 0 && l->has_grants)
+                return take_position(m, name + strlen(SOURCE_PREFIX), bytes);
+        return true;
+}
+
+static void on_section(void *userdata, const char *name, Span bytes, const char *damage) {
+        Loading *l = userdata;
+
+        if (!damage && !take_section(l, name, bytes))
+                damage = "its bytes make no sense";
+        if (!damage)
                 return;
-        if (r == -EBADMSG && asprintf(&aside, "%s.damaged", path) >= 0 && rename(path, aside) >= 0)
-                log_warning("%s is not a saved state of this version; it is kept as %s", path, aside);
-        else
-                log_errno(LOG_WARNING, r, "the saved state %s can't be read; starting without it", path);
+        l->is_damaged = true;
+        log_warning("%s: section \"%s\" is damaged (%s) and left out; what it held is taken from elsewhere "
+                    "where that is possible",
+                l->path, name[0] ? name : "(unknown)", damage);
+}
+
+/* Returns 0, also if the file is damaged, or -errno after it has said why it is not believed; -ENOENT is not
+ * worth a word. */
+static int load(Loading *l) {
+        const char *reason;
+        int r = state_file_load(l->path, on_section, l, &reason);
+
+        if (r < 0 && r != -ENOENT)
+                log_warning("%s can't be used: %s", l->path, reason);
+        return r;
+}
+
+/* Without them nobody knows whom a saved or published grant, or a line of the log, must not let in again. */
+static void load_revocations(Manager *m, usec_t now) {
+        Loading own = {.m = m, .path = m->revocations_path, .now = now},
+                copy = {.m = m, .path = m->revocations_copy_path, .now = now};
+        int r = load(&own), k;
+
+        if (r >= 0 && !own.is_damaged)
+                return;
+        k = load(&copy);
+        if (r == -ENOENT && k == -ENOENT)
+                return;
+        m->revocations_dirty = true;
+        m->revocations_refused = r != -ENOENT;
+        if (k >= 0 && copy.has_revocations)
+                log_warning("%s is not whole; its copy %s is used", own.path, copy.path);
+        else if (!own.has_revocations) {
+                /* a grant of this second may bear the next one */
+                (void) grant_table_revoke_all(m->grants, now + USEC_PER_SEC);
+                log_error("what was revoked is not known any more: all grants end, only a login from now on "
+                          "grants again, and users that were blocked must be blocked again (%s)",
+                        own.path);
+        }
+}
+
+static void load_state(Manager *m, usec_t now) {
+        Loading l = {.m = m, .path = m->state_path, .now = now};
+        int r = load(&l);
+
+        if (r == -ENOENT)
+                return;
+        if (r < 0 || l.is_damaged)
+                put_aside(l.path);
+        if (l.has_streams)
+                return;
+        /* the first message may be the rest of a torn one, which is what an attacker would write */
+        for (size_t i = 0; i < m->n_inputs; i++)
+                stream_state_gap(m->streams, m->inputs[i].source->name);
 }
 
 void manager_load_state(Manager *m) {
+        usec_t now = time_now();
+        int r;
+
         /* revocations first: they decide which of the grants may come back */
-        load(m, m->revocations_path);
-        load(m, m->state_path);
+        load_revocations(m, now);
+        load_state(m, now);
+        /* at once: after the next crash the logs would be read again without it */
+        r = m->revocations_dirty ? manager_save_revocations(m) : 0;
+        if (r < 0)
+                log_errno(LOG_ERR, r, "%s can't be written; it is tried again each minute",
+                        m->revocations_path);
+        m->save_failed = r < 0;
 }
 
 /* ---- published files ---- */
@@ -113,6 +218,16 @@ typedef struct Merging {
         bool is_delta;
         uint64_t now;
 } Merging;
+
+/* Whether the login that this was published for may be one that can't be read again. */
+static bool is_forgotten(const Manager *m, const RelayEntry *entry) {
+        if (span_equal_string(entry->how, RELAYLOGIN))
+                return true;
+        for (size_t i = 0; i < m->n_inputs; i++)
+                if (!m->inputs[i].source->ops->encode)
+                        return true;
+        return false;
+}
 
 static int on_published_record(void *userdata, Span key, Span value) {
         Merging *merging = userdata;
@@ -125,7 +240,7 @@ static int on_published_record(void *userdata, Span key, Span value) {
                         return -ENOMEM;
         } else if (network_set_has(&merging->in_delta, &entry.network))
                 return 0;
-        grant_table_restore(merging->m->grants, &entry, merging->now);
+        grant_table_restore(merging->m->grants, &entry, is_forgotten(merging->m, &entry), merging->now);
         return 0;
 }
 

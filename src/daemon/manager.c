@@ -358,7 +358,10 @@ static int make_paths(Manager *m) {
                 m->state_path = NULL;
         if (asprintf(&m->revocations_path, "%s/revocations", m->options.state_directory) < 0)
                 m->revocations_path = NULL;
-        return m->relay_path && m->state_path && m->revocations_path ? 0 : -ENOMEM;
+        if (asprintf(&m->revocations_copy_path, "%s/revocations-copy", m->options.state_directory) < 0)
+                m->revocations_copy_path = NULL;
+        return m->relay_path && m->state_path && m->revocations_path && m->revocations_copy_path ? 0
+                                                                                                 : -ENOMEM;
 }
 
 static void open_host_addresses(Manager *m) {
@@ -506,6 +509,7 @@ Manager *manager_free(Manager *m) {
         free(m->relay_path);
         free(m->state_path);
         free(m->revocations_path);
+        free(m->revocations_copy_path);
         free(m);
         return NULL;
 }

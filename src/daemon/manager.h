@@ -65,9 +65,10 @@ typedef struct Manager {
         HostAddresses *host;
         NameResolver *names; /* NULL: ResolveNames=no */
 
-        char *relay_path, *state_path, *revocations_path;
+        char *relay_path, *state_path, *revocations_path, *revocations_copy_path;
         uint64_t due; /* seconds: what the expiry timer is set to */
         bool state_dirty, revocations_dirty, status_dirty;
+        bool revocations_refused; /* the file in their place is to be put aside */
         bool save_failed;
         usec_t status_told, started;
         usec_t tick_usec;
@@ -102,6 +103,9 @@ int manager_reload(Manager *m, IniError *reterr);
 
 /* Publishes all changes and makes revocations durable, synchronously. Returns 0 or -errno. */
 int manager_settle(Manager *m);
+
+/* The pattern of logins that relaylogin(1) has told of. */
+#define RELAYLOGIN "relaylogin"
 
 /* manager-flow.c */
 void manager_on_record(void *userdata, Source *source, const Record *record);

@@ -33,6 +33,16 @@ static usec_t revocation_time_inside(const GrantTable *t, const IpNetwork *netwo
         return at;
 }
 
+void grant_table_take_away(GrantTable *t, uint32_t i, const char *reason, usec_t now, int *error) {
+        Revocation revocation = {
+                t->grants[i].network, revocation_time(&t->grants[i], now), 0, keep_until(t, now)};
+        int r = revocation_table_put(t->revocations, &revocation);
+
+        if (r < 0)
+                *error = r;
+        grant_table_end(t, i, GRANT_EVENT_REVOKED, reason);
+}
+
 static int revoke_inside(GrantTable *t, const IpNetwork *network) {
         int ended = 0;
 
@@ -59,63 +69,65 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
                 .source = "",
                 .reason = "by hand",
         };
-        int r;
+        int r, ended = 0;
 
         if (target.length < 128)
                 revocation.at = revocation_time_inside(t, &target, now);
         else if (i != HASH_INDEX_NONE)
                 revocation.at = revocation_time(&t->grants[i], now);
+        /* if it can't be noted, what there is ends all the same */
         r = revocation_table_put(t->revocations, &revocation);
-        if (r < 0)
-                return r;
         if (target.length < 128)
-                r = revoke_inside(t, &target);
+                ended = revoke_inside(t, &target);
         else if (i != HASH_INDEX_NONE) {
                 grant_table_end(t, i, GRANT_EVENT_REVOKED, "by hand");
-                r = 1;
+                ended = 1;
         }
         /* told even if there was no grant: it may lie in a wider one */
         if (i == HASH_INDEX_NONE)
                 t->listener(t->userdata, &event);
-        return r;
+        return r < 0 ? r : ended;
 }
 
-int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now) {
-        uint32_t number;
-        int r = revocation_table_put_user(t->revocations, user, now, block, keep_until(t, now)), ended = 0;
+/* Ends the grants whose last login was the user's, and those that may be. Returns how many. */
+static int revoke_named(GrantTable *t, Span user, usec_t now, int *error) {
+        uint32_t number = user_table_find(t->users, user);
+        bool forgotten = now / USEC_PER_SEC < t->forgotten_until;
+        int ended = 0;
 
-        if (r < 0)
-                return r;
-        number = user_table_find(t->users, user);
-        /* a shared user has no leases, and a grant may name a user whose lease was not kept */
-        for (uint32_t i = 0; number != USER_NONE && i < t->n; i++) {
-                Revocation revocation = {
-                        t->grants[i].network, revocation_time(&t->grants[i], now), 0, keep_until(t, now)};
+        for (uint32_t i = 0; (number != USER_NONE || forgotten) && i < t->n; i++) {
+                const Grant *g = &t->grants[i];
 
-                if (t->grants[i].network.length == FREE_LENGTH || t->grants[i].user != number)
+                if (g->network.length == FREE_LENGTH)
                         continue;
-                r = revocation_table_put(t->revocations, &revocation);
-                if (r < 0)
-                        return r;
-                grant_table_end(t, i, GRANT_EVENT_REVOKED, "its user was revoked by hand");
+                if (number != USER_NONE && g->user == number)
+                        grant_table_take_away(t, i, "its user was revoked by hand", now, error);
+                else if (forgotten && g->forgotten)
+                        grant_table_take_away(t, i,
+                                "a user was revoked by hand, and since a crash its own is not known", now,
+                                error);
+                else
+                        continue;
                 ended++;
                 number = user_table_find(t->users, user);
         }
-        while ((number = user_table_find(t->users, user)) != USER_NONE) {
-                uint32_t i = user_table_first_grant(t->users, number);
-                Revocation revocation;
+        return ended;
+}
 
-                if (i == GRANT_NONE)
-                        break;
-                revocation = (Revocation){
-                        t->grants[i].network, revocation_time(&t->grants[i], now), 0, keep_until(t, now)};
-                r = revocation_table_put(t->revocations, &revocation);
-                if (r < 0)
-                        return r;
-                grant_table_end(t, i, GRANT_EVENT_REVOKED, "its user was revoked by hand");
+int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now) {
+        uint32_t number, i;
+        int r = revocation_table_put_user(t->revocations, user, now, block, keep_until(t, now)), ended;
+
+        if (r == -EINVAL)
+                return r;
+        /* a shared user has no leases, and a grant may name a user whose lease was not kept */
+        ended = revoke_named(t, user, now, &r);
+        while ((number = user_table_find(t->users, user)) != USER_NONE &&
+                (i = user_table_first_grant(t->users, number)) != GRANT_NONE) {
+                grant_table_take_away(t, i, "its user was revoked by hand", now, &r);
                 ended++;
         }
-        return ended;
+        return r < 0 ? r : ended;
 }
 
 int grant_table_revoke_all(GrantTable *t, usec_t now) {

@@ -25,23 +25,11 @@ static void encode_leases(const GrantTable *t, const LeaseList *leases, ByteWrit
         user_table_each_lease(t->users, leases, encode_lease, &(LeaseEncoding){t, w});
 }
 
-static bool decode_leases(GrantTable *t, const Grant *saved, ByteReader *r) {
-        uint32_t n = byte_reader_u32(r), grant = grant_store_find(t, &saved->network);
+enum { SAVED_MANUAL = 1, SAVED_UNNAMED = 2, SAVED_FORGOTTEN = 4, SAVED_ALL = 7 };
 
-        for (uint32_t i = 0; i < n && !r->failed; i++) {
-                Span name = byte_reader_text(r);
-                uint32_t last = byte_reader_u32(r), user;
-
-                if (r->failed || grant == HASH_INDEX_NONE || policy_is_shared_user(t->policy, name))
-                        continue;
-                user = user_table_intern(t->users, name);
-                if (user == USER_NONE)
-                        continue;
-                (void) user_table_lease(t->users, user, grant, &t->grants[grant].leases,
-                        MIN(last, t->grants[grant].last), 0, UINT32_MAX);
-                user_table_unref(t->users, user);
-        }
-        return !r->failed;
+static uint32_t flags_of(const Grant *g) {
+        return (g->manual ? SAVED_MANUAL : 0u) | (g->unnamed ? SAVED_UNNAMED : 0u) |
+               (g->forgotten ? SAVED_FORGOTTEN : 0u);
 }
 
 void grant_table_encode(const GrantTable *t, ByteWriter *w) {
@@ -49,6 +37,7 @@ void grant_table_encode(const GrantTable *t, ByteWriter *w) {
         for (size_t i = 0; i < t->names.n; i++)
                 byte_writer_text(w, span_from_string(t->names.items[i]));
         session_table_encode_seed(t->sessions, w);
+        byte_writer_u32(w, t->forgotten_until);
         byte_writer_u32(w, t->used);
         for (uint32_t i = 0; i < t->n; i++) {
                 const Grant *g = &t->grants[i];
@@ -56,7 +45,7 @@ void grant_table_encode(const GrantTable *t, ByteWriter *w) {
                 if (g->network.length == FREE_LENGTH)
                         continue;
                 byte_writer_raw(w, &g->network, sizeof(g->network));
-                byte_writer_u32(w, g->manual);
+                byte_writer_u32(w, flags_of(g));
                 byte_writer_u32(w, g->service);
                 byte_writer_u32(w, g->pattern);
                 byte_writer_u32(w, g->source);
@@ -69,6 +58,20 @@ void grant_table_encode(const GrantTable *t, ByteWriter *w) {
         }
 }
 
+void grant_table_encode_manual(const GrantTable *t, ByteWriter *w) {
+        for (uint32_t i = 0; i < t->n; i++) {
+                const Grant *g = &t->grants[i];
+
+                if (g->network.length == FREE_LENGTH || !g->manual)
+                        continue;
+                byte_writer_raw(w, &g->network, sizeof(g->network));
+                byte_writer_u32(w, g->until);
+                byte_writer_u32(w, g->since);
+                byte_writer_u32(w, g->last);
+                byte_writer_text(w, user_table_name(t->users, g->user));
+        }
+}
+
 void grant_table_encode_revocations(const GrantTable *t, ByteWriter *w) {
         revocation_table_encode(t->revocations, w);
 }
@@ -77,22 +80,33 @@ bool grant_table_decode_revocations(GrantTable *t, Span bytes) {
         return revocation_table_decode(t->revocations, bytes);
 }
 
-/* Puts one saved grant back, if it may still be. */
-static bool restore(GrantTable *t, const Grant *saved, Span user, const char *refused, uint64_t now) {
+/* Somebody's login was the last. */
+static void note_user(GrantTable *t, uint32_t i, Span user) {
+        Grant *g = &t->grants[i];
+
+        grant_table_set_user(t, g, user);
+        if (g->user != USER_NONE && !policy_is_shared_user(t->policy, user))
+                (void) user_table_lease(t->users, g->user, i, &g->leases, g->last, 0, UINT32_MAX);
+}
+
+/* Puts one saved grant back, if it may still be. Returns false without memory. */
+static bool restore(GrantTable *t, const Grant *saved, Span user, uint64_t now) {
         IpNetwork host = ip_network_of(&saved->network.addr, 128);
         uint32_t i;
         Grant *g;
 
-        if (saved->until <= now || saved->network.length > 128 ||
-                grant_store_find(t, &saved->network) != HASH_INDEX_NONE ||
-                t->used >= t->policy->max_grants || refused ||
-                revocation_table_refuses(
-                        t->revocations, &host, user, (usec_t) saved->last * USEC_PER_SEC, now))
+        if (saved->until <= now || grant_store_find(t, &saved->network) != HASH_INDEX_NONE ||
+                t->used >= t->policy->max_grants || grant_table_judge_again(t, saved, user) ||
+                /* who grants by hand may do it for a blocked user, too */
+                revocation_table_refuses(t->revocations, &host, saved->manual ? SPAN_NONE : user,
+                        (usec_t) saved->last * USEC_PER_SEC, now))
                 return true;
         if (grant_store_add(t, &saved->network, saved->until, &i) < 0)
                 return false;
         g = &t->grants[i];
         g->manual = saved->manual;
+        g->unnamed = saved->unnamed;
+        g->forgotten = saved->forgotten;
         g->service = saved->service;
         g->pattern = saved->pattern;
         g->source = saved->source;
@@ -106,93 +120,216 @@ static bool restore(GrantTable *t, const Grant *saved, Span user, const char *re
                 g->until = grant_table_publishable(t, g, now);
         g->published = grant_table_publishable(t, g, now);
         grant_store_sift(t, g->heap);
-        grant_table_set_user(t, g, user);
-        if (g->manual)
+        if (g->manual) {
+                grant_table_set_user(t, g, user);
                 (void) grant_table_note_wide(t, i);
-        else if (g->user != USER_NONE && !policy_is_shared_user(t->policy, user))
-                (void) user_table_lease(t->users, g->user, i, &g->leases, g->last, 0, UINT32_MAX);
+        } else
+                note_user(t, i, user);
         return true;
 }
 
-static bool decode_names(GrantTable *t, ByteReader *r, uint16_t numbers[static NAMES_MAX], uint32_t *ret_n) {
-        *ret_n = byte_reader_u32(r);
-        if (*ret_n > NAMES_MAX)
+/* ---- grants by hand ---- */
+
+static void read_manual(ByteReader *r, Grant *ret, Span *ret_user) {
+        *ret = (Grant){
+                .manual = true, .user = USER_NONE, .leases = LEASE_LIST_INIT, .sessions = SESSION_LIST_INIT};
+        byte_reader_raw(r, &ret->network, sizeof(ret->network));
+        ret->until = byte_reader_u32(r);
+        ret->since = byte_reader_u32(r);
+        ret->last = byte_reader_u32(r);
+        *ret_user = byte_reader_text(r);
+}
+
+bool grant_table_decode_manual(GrantTable *t, Span bytes, usec_t now) {
+        ByteReader all = BYTE_READER(bytes), r = all;
+        Span user;
+        Grant g;
+
+        while (all.rest.size > 0) {
+                read_manual(&all, &g, &user);
+                if (all.failed || !ip_network_is_canonical(&g.network))
+                        return false;
+        }
+        while (r.rest.size > 0) {
+                read_manual(&r, &g, &user);
+                g.pattern = grant_store_name(t, SPAN_LITERAL("manual"));
+                if (!restore(t, &g, user, now / USEC_PER_SEC))
+                        return false;
+        }
+        t->manual_known = true;
+        return true;
+}
+
+/* What the saved grants say of one that was made by hand counts no more once those have been taken back by
+ * themselves, but a login there may have come later. */
+static void as_login(GrantTable *t, Grant *saved) {
+        uint32_t i = grant_store_find(t, &saved->network);
+
+        if (!saved->manual || !t->manual_known)
+                return;
+        saved->manual = false;
+        saved->until = MIN(saved->until, saved->last + t->policy->ttl);
+        if (i != HASH_INDEX_NONE && t->grants[i].until < saved->until) {
+                t->grants[i].until = saved->until;
+                grant_store_sift(t, t->grants[i].heap);
+        }
+}
+
+/* ---- all grants ---- */
+
+/* The grants that are being read: first only looked at, to see whether they are whole, and then taken. */
+typedef struct Decoding {
+        GrantTable *t; /* NULL: only looked at */
+        ByteReader r;
+        uint64_t now;
+        Span names[NAMES_MAX];
+        uint16_t numbers[NAMES_MAX]; /* in the table's names; UNNUMBERED: nobody has asked yet */
+        uint32_t n_names;
+} Decoding;
+
+#define UNNUMBERED UINT16_MAX
+
+static bool decode_names(Decoding *d) {
+        d->n_names = byte_reader_u32(&d->r);
+        if (d->n_names > NAMES_MAX)
                 return false;
-        for (uint32_t i = 0; i < *ret_n; i++) {
-                Span name = byte_reader_text(r);
+        for (uint32_t i = 0; i < d->n_names; i++) {
+                Span name = byte_reader_text(&d->r);
 
-                if (r->failed || name.size > 4096 || (name.size > 0 && memchr(name.data, 0, name.size)))
+                if (d->r.failed || name.size > 4096 || (name.size > 0 && memchr(name.data, 0, name.size)))
                         return false;
-                numbers[i] = grant_store_name(t, name);
+                d->names[i] = name;
+                d->numbers[i] = UNNUMBERED;
         }
         return true;
 }
 
-/* The sessions of a grant that was just put back, or was not: then they are read and forgotten. */
-static bool decode_sessions(GrantTable *t, const Grant *saved, ByteReader *r,
-        const uint16_t numbers[static NAMES_MAX], uint32_t n_names, uint64_t now) {
-        uint32_t n = byte_reader_u32(r), grant = grant_store_find(t, &saved->network);
+/* Only names that are in use go over into the table: else one that was full would be so for ever. */
+static uint16_t number_of(Decoding *d, uint32_t saved) {
+        if (d->numbers[saved] == UNNUMBERED)
+                d->numbers[saved] = grant_store_name(d->t, d->names[saved]);
+        return d->numbers[saved];
+}
 
-        for (uint32_t i = 0; i < n && !r->failed; i++) {
-                uint64_t name = byte_reader_u64(r);
-                uint32_t pattern = byte_reader_u32(r), source = byte_reader_u32(r),
-                         machine = byte_reader_u32(r), opened = byte_reader_u32(r);
+/* The sessions of the grant `i`; HASH_INDEX_NONE: they are read and forgotten. */
+static bool decode_sessions(Decoding *d, const Grant *saved, uint32_t i) {
+        uint32_t n = byte_reader_u32(&d->r);
+        GrantTable *t = d->t;
 
-                if (r->failed || pattern >= n_names || source >= n_names)
+        for (uint32_t k = 0; k < n && !d->r.failed; k++) {
+                uint64_t name = byte_reader_u64(&d->r);
+                uint32_t pattern = byte_reader_u32(&d->r), source = byte_reader_u32(&d->r),
+                         machine = byte_reader_u32(&d->r), opened = byte_reader_u32(&d->r);
+
+                if (d->r.failed || pattern >= d->n_names || source >= d->n_names)
                         return false;
-                if (grant != HASH_INDEX_NONE && t->policy->max_session > 0)
+                if (i != HASH_INDEX_NONE && t->policy->max_session > 0)
                         (void) session_table_open(t->sessions, name,
-                                (SessionScope){numbers[pattern], numbers[source], machine}, grant,
-                                &t->grants[grant].sessions, (uint32_t) MIN((uint64_t) opened, now));
+                                (SessionScope){number_of(d, pattern), number_of(d, source), machine}, i,
+                                &t->grants[i].sessions, (uint32_t) MIN((uint64_t) opened, d->now));
         }
-        if (grant != HASH_INDEX_NONE && !t->grants[grant].manual) {
-                Grant *g = &t->grants[grant];
+        if (i != HASH_INDEX_NONE && !t->grants[i].manual) {
+                Grant *g = &t->grants[i];
 
                 g->until = MIN(saved->until, grant_table_longest(t, g));
-                g->published = grant_table_publishable(t, g, now);
+                g->published = grant_table_publishable(t, g, d->now);
                 grant_store_sift(t, g->heap);
         }
-        return !r->failed;
+        return !d->r.failed;
+}
+
+static bool decode_leases(Decoding *d, uint32_t i) {
+        uint32_t n = byte_reader_u32(&d->r);
+        GrantTable *t = d->t;
+
+        for (uint32_t k = 0; k < n && !d->r.failed; k++) {
+                Span name = byte_reader_text(&d->r);
+                uint32_t last = byte_reader_u32(&d->r), user;
+
+                if (d->r.failed || i == HASH_INDEX_NONE || policy_is_shared_user(t->policy, name))
+                        continue;
+                user = user_table_intern(t->users, name);
+                if (user == USER_NONE)
+                        continue;
+                (void) user_table_lease(t->users, user, i, &t->grants[i].leases,
+                        MIN(last, t->grants[i].last), 0, UINT32_MAX);
+                user_table_unref(t->users, user);
+        }
+        return !d->r.failed;
+}
+
+static bool decode_grant(Decoding *d) {
+        Grant g = {.user = USER_NONE, .leases = LEASE_LIST_INIT, .sessions = SESSION_LIST_INIT};
+        uint32_t flags, service, pattern, source, i = HASH_INDEX_NONE;
+        Span user;
+
+        byte_reader_raw(&d->r, &g.network, sizeof(g.network));
+        flags = byte_reader_u32(&d->r);
+        service = byte_reader_u32(&d->r);
+        pattern = byte_reader_u32(&d->r);
+        source = byte_reader_u32(&d->r);
+        g.until = byte_reader_u32(&d->r);
+        g.since = byte_reader_u32(&d->r);
+        g.last = byte_reader_u32(&d->r);
+        user = byte_reader_text(&d->r);
+        if (d->r.failed || flags > SAVED_ALL || service >= d->n_names || pattern >= d->n_names ||
+                source >= d->n_names || !ip_network_is_canonical(&g.network))
+                return false;
+        if (d->t) {
+                g.manual = flags & SAVED_MANUAL;
+                g.unnamed = flags & SAVED_UNNAMED;
+                g.forgotten = flags & SAVED_FORGOTTEN;
+                g.service = number_of(d, service);
+                g.pattern = number_of(d, pattern);
+                g.source = number_of(d, source);
+                as_login(d->t, &g);
+                if (!restore(d->t, &g, user, d->now))
+                        return false;
+                i = grant_store_find(d->t, &g.network);
+        }
+        return decode_sessions(d, &g, i) && decode_leases(d, i);
+}
+
+static bool decode(GrantTable *t, Span bytes, uint64_t now) {
+        Decoding d = {.t = t, .r = BYTE_READER(bytes), .now = now};
+        uint64_t seed[2];
+        uint32_t forgotten_until, n;
+
+        if (!decode_names(&d))
+                return false;
+        seed[0] = byte_reader_u64(&d.r);
+        seed[1] = byte_reader_u64(&d.r);
+        forgotten_until = byte_reader_u32(&d.r);
+        n = byte_reader_u32(&d.r);
+        if (t && !d.r.failed) {
+                session_table_set_seed(t->sessions, seed);
+                t->forgotten_until = (uint32_t) MIN((uint64_t) forgotten_until, now + t->policy->ttl);
+        }
+        for (uint32_t i = 0; i < n; i++)
+                if (!decode_grant(&d))
+                        return false;
+        return byte_reader_complete(&d.r);
 }
 
 bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
-        ByteReader r = BYTE_READER(bytes);
-        uint16_t numbers[NAMES_MAX];
-        uint32_t n_names, n;
-
-        if (!decode_names(t, &r, numbers, &n_names))
-                return false;
-        session_table_decode_seed(t->sessions, &r);
-        n = byte_reader_u32(&r);
-        for (uint32_t i = 0; i < n; i++) {
-                Grant g = {.user = USER_NONE, .leases = LEASE_LIST_INIT, .sessions = SESSION_LIST_INIT};
-                uint32_t service, pattern, source;
-                Span user;
-
-                byte_reader_raw(&r, &g.network, sizeof(g.network));
-                g.manual = byte_reader_u32(&r) != 0;
-                service = byte_reader_u32(&r);
-                pattern = byte_reader_u32(&r);
-                source = byte_reader_u32(&r);
-                g.until = byte_reader_u32(&r);
-                g.since = byte_reader_u32(&r);
-                g.last = byte_reader_u32(&r);
-                user = byte_reader_text(&r);
-                if (r.failed || service >= n_names || pattern >= n_names || source >= n_names ||
-                        g.network.length > 128)
-                        return false;
-                g.service = numbers[service];
-                g.pattern = numbers[pattern];
-                g.source = numbers[source];
-                if (!restore(t, &g, user, grant_table_judge_again(t, &g, user), now / USEC_PER_SEC) ||
-                        !decode_sessions(t, &g, &r, numbers, n_names, now / USEC_PER_SEC) ||
-                        !decode_leases(t, &g, &r))
-                        return false;
-        }
-        return byte_reader_complete(&r);
+        return decode(NULL, bytes, now / USEC_PER_SEC) && decode(t, bytes, now / USEC_PER_SEC);
 }
 
-void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now) {
+/* ---- what was published ---- */
+
+/* Somebody unknown has logged in there; `until` is when that has lost its force. */
+static void note_unnamed(GrantTable *t, const IpNetwork *network, uint32_t until, bool is_forgotten) {
+        uint32_t i = grant_store_find(t, network);
+
+        if (i == HASH_INDEX_NONE || t->grants[i].manual)
+                return;
+        t->grants[i].unnamed = true;
+        t->grants[i].forgotten |= is_forgotten;
+        if (is_forgotten)
+                t->forgotten_until = MAX(t->forgotten_until, until);
+}
+
+void grant_table_restore(GrantTable *t, const RelayEntry *entry, bool is_forgotten, uint64_t now) {
         Grant g = {
                 .network = entry->network,
                 .user = USER_NONE,
@@ -207,6 +344,7 @@ void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now) {
         bool by_user = t->policy->users.n > 0 || t->policy->deny_users.n > 0;
         uint32_t i;
 
+        t->restored_at = (uint32_t) now;
         if (entry->verdict != RELAY_ALLOW || entry->until == 0)
                 return;
         g.pattern = grant_store_name(t, entry->how);
@@ -217,7 +355,9 @@ void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now) {
                 /* one without a name can't be judged by it; the log since the state was saved is read again
                  */
                 if (user.size > 0 || g.manual || !by_user)
-                        (void) restore(t, &g, user, grant_table_judge_again(t, &g, user), now);
+                        (void) restore(t, &g, user, now);
+                if (user.size == 0)
+                        note_unnamed(t, &g.network, g.until, is_forgotten);
                 return;
         }
         /* the state knew it, but not its latest login */
@@ -232,4 +372,8 @@ void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now) {
         t->grants[i].last = MAX(t->grants[i].last, g.last);
         t->grants[i].published = grant_table_publishable(t, &t->grants[i], now);
         grant_store_sift(t, t->grants[i].heap);
+        if (user.size == 0)
+                note_unnamed(t, &g.network, g.until, is_forgotten);
+        else if (!g.manual)
+                note_user(t, i, user);
 }

@@ -7,13 +7,21 @@
 
 #include <errno.h>
 
-uint16_t grant_store_name(GrantTable *t, Span name) {
+static uint16_t find_or_add_name(GrantTable *t, Span name, size_t max) {
         for (size_t i = 0; i < t->names.n; i++)
                 if (span_equal_string(name, t->names.items[i]))
                         return (uint16_t) i;
-        if (t->names.n == NAMES_MAX || string_list_add(&t->names, name) < 0)
+        if (t->names.n >= max || string_list_add(&t->names, name) < 0)
                 return 0;
         return (uint16_t) (t->names.n - 1);
+}
+
+uint16_t grant_store_name(GrantTable *t, Span name) {
+        return find_or_add_name(t, name, NAMES_MAX);
+}
+
+uint16_t grant_store_service(GrantTable *t, Span name) {
+        return find_or_add_name(t, name, NAMES_WITH_SERVICES_MAX);
 }
 
 /* ---- the heap ---- */

@@ -12,12 +12,16 @@
 
 #define NONE UINT32_MAX
 
-/* Names of patterns, services and sources together; the regexes bound them, an odd one is "". */
+/* Names of patterns, sources and services together. The configuration bounds the patterns and sources; a
+ * service may be what somebody else chose, and leaves room for those. */
 #define NAMES_MAX 1024
+#define NAMES_WITH_SERVICES_MAX 512
 
 typedef struct Grant {
         IpNetwork network; /* length 255: free, and then heap is the next free one */
-        bool manual;
+        bool manual : 1;
+        /* somebody has logged in before a crash: a log will tell who; or none can */
+        bool unnamed : 1, forgotten : 1;
         uint16_t service, pattern, source; /* in names */
         uint32_t user;                     /* whose login was the last */
         uint32_t until, since, last, published;
@@ -43,12 +47,17 @@ struct GrantTable {
         RevocationTable *revocations;
         uint32_t *wide; /* grants by hand for more than one host */
         uint32_t n_wide;
+        bool manual_known;        /* the grants by hand have been taken back, all of them */
+        uint32_t restored_at;     /* seconds: when the published files were merged in */
+        uint32_t forgotten_until; /* seconds: then logins from before that have lost their force */
 };
 
 /* ---- grant-store.c: an array of grants, found by network through a hash and by time through a heap ---- */
 
-/* The number of a name, which is added if it is new; 0, the number of "", when there is no room. */
+/* The number of a name, which is added if it is new; 0, the number of "", when there is no room. The name of
+ * a service never takes the last room. */
 uint16_t grant_store_name(GrantTable *t, Span name);
+uint16_t grant_store_service(GrantTable *t, Span name);
 
 uint32_t grant_store_find(const GrantTable *t, const IpNetwork *n);
 /* Adds a grant that nobody has heard of yet. Returns 0 or -ENOMEM. */
@@ -74,6 +83,9 @@ uint32_t grant_table_publishable(const GrantTable *t, const Grant *g, uint64_t n
 void grant_table_set_user(GrantTable *t, Grant *g, Span name);
 /* Notes a grant by hand for more than one host. Returns 0 or -errno. */
 int grant_table_note_wide(GrantTable *t, uint32_t i);
+/* Ends a grant that its own revocation keeps from coming back. One that can't be noted ends all the same,
+ * and *error says so. */
+void grant_table_take_away(GrantTable *t, uint32_t i, const char *reason, usec_t now, int *error);
 /* Tells the listener that the grant has ended, and removes it. */
 void grant_table_end(GrantTable *t, uint32_t i, GrantEventType type, const char *reason);
 /* Why a grant may no longer be, or NULL. */

@@ -272,6 +272,17 @@ static const char *refuses(const GrantTable *t, const Login *login, const IpNetw
                       : revocation_table_refuses(t->revocations, host, login->user, login->time, now);
 }
 
+/* A user was revoked after a crash and before the log was read again: it is his login that the grant was
+ * published for. */
+static void end_unnamed(GrantTable *t, const IpNetwork *network, const Login *login, uint64_t now) {
+        uint32_t i = grant_store_find(t, network);
+        int error = 0;
+
+        if (i != HASH_INDEX_NONE && t->grants[i].unnamed && login->time / USEC_PER_SEC <= t->restored_at &&
+                revocation_table_refuses_user(t->revocations, login->user, login->time))
+                grant_table_take_away(t, i, "its user was revoked by hand", now * USEC_PER_SEC, &error);
+}
+
 int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         IpNetwork network = policy_network_of(t->policy, &login->address),
                   host = ip_network_of(&login->address, 128);
@@ -299,6 +310,7 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
                 }
         }
         if (reason) {
+                end_unnamed(t, &network, login, now);
                 tell_refused(t, &network, login, reason);
                 return GRANT_REFUSED;
         }
@@ -307,7 +319,7 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
                 revocation_table_remove(t->revocations, &network);
         g = &t->grants[i];
         grant_table_set_user(t, g, login->user);
-        g->service = grant_store_name(t, login->service);
+        g->service = grant_store_service(t, login->service);
         g->source = grant_store_name(t, span_from_string(strempty(login->source)));
         if (!g->manual)
                 g->pattern = grant_store_name(t, span_from_string(strempty(login->pattern)));
@@ -317,6 +329,9 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
                 at++;
                 until++;
         }
+        /* read again, it is the one that was published */
+        if (at >= g->last && at <= t->restored_at)
+                g->unnamed = g->forgotten = false;
         g->last = MAX(g->last, (uint32_t) at);
         g->until = MAX(g->until, (uint32_t) until);
         open_session(t, i, login);

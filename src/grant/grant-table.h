@@ -41,8 +41,10 @@ void grant_table_restart(GrantTable *t, const Login *login, uint64_t now);
 int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span user, usec_t now,
         uint64_t *ret_until, const char **ret_reason);
 
-/* Takes away the grants of a network and of all that lies in it; all of a user; all. Logins until `now` do
- * not bring them back. Return the number of grants that ended, or -errno. */
+/* Takes away the grants of a network and of all that lies in it; all of a user, and those whose users a
+ * crash has left unknown; all. Logins until `now` do not bring them back. Return the number of grants that
+ * ended, or -EINVAL for no name of a user. After -ENOSPC or -ENOMEM they have ended, too, but not all of it
+ * is noted: a login from before, or a state that was saved before, may bring one back. */
 int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now);
 int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now);
 int grant_table_revoke_all(GrantTable *t, usec_t now);
@@ -94,11 +96,18 @@ int grant_table_each_record(const GrantTable *t, uint64_t now,
  * of the table. */
 bool grant_table_allows(const GrantTable *t, const IpAddr *address, uint64_t now, RelayEntry *ret);
 
+/* All grants; those by hand alone, of which much less is told; the revocations. */
 void grant_table_encode(const GrantTable *t, ByteWriter *w);
+void grant_table_encode_manual(const GrantTable *t, ByteWriter *w);
 void grant_table_encode_revocations(const GrantTable *t, ByteWriter *w);
-/* Take back what was saved, before the first login; what is over or no longer permitted is left out. Return
- * false when the bytes make no sense. */
-bool grant_table_decode(GrantTable *t, Span bytes, usec_t now);
+/* Take back what was saved, before the first login and the revocations first: they decide which grants may
+ * come back. What is over or no longer permitted is left out; of a network that has a grant already only
+ * sessions and users are taken. Return false when the bytes make no sense, and then nothing of them is left.
+ */
 bool grant_table_decode_revocations(GrantTable *t, Span bytes);
-/* Takes back a grant that was published. */
-void grant_table_restore(GrantTable *t, const RelayEntry *entry, uint64_t now);
+bool grant_table_decode_manual(GrantTable *t, Span bytes, usec_t now);
+bool grant_table_decode(GrantTable *t, Span bytes, usec_t now);
+/* Takes back a grant that was published since. If its user is not known, a login of the time before will
+ * tell when it is read again; `is_forgotten` says that it may be one that is read no more, and then the
+ * grant ends with whatever user is revoked until such logins are over. */
+void grant_table_restore(GrantTable *t, const RelayEntry *entry, bool is_forgotten, uint64_t now);

@@ -183,6 +183,12 @@ const char *revocation_table_refuses(
         return NULL;
 }
 
+bool revocation_table_refuses_user(const RevocationTable *t, Span user, usec_t time) {
+        const RevokedUser *u = user.size > 0 ? find_user(t, user) : NULL;
+
+        return u && (u->blocked || time <= u->at);
+}
+
 void revocation_table_expire(RevocationTable *t, uint64_t now,
         bool (*is_covered)(void *userdata, const IpNetwork *network), void *userdata) {
         for (uint32_t i = t->n; i-- > 0;)
@@ -234,7 +240,8 @@ static bool decode(RevocationTable *t, ByteReader *r) {
                 item.at = byte_reader_u64(r);
                 item.barred_until = byte_reader_u64(r);
                 item.keep_until = byte_reader_u64(r);
-                if (r->failed || item.network.length > 128 || revocation_table_put(t, &item) < 0)
+                if (r->failed || !ip_network_is_canonical(&item.network) ||
+                        revocation_table_put(t, &item) < 0)
                         return false;
         }
         n = byte_reader_u32(r);

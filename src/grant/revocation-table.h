@@ -42,6 +42,9 @@ void revocation_table_put_all(RevocationTable *t, usec_t at);
 const char *revocation_table_refuses(
         const RevocationTable *t, const IpNetwork *host, Span user, usec_t time, uint64_t now);
 
+/* True if a login at `time` of this user may not be granted because of the user. */
+bool revocation_table_refuses_user(const RevocationTable *t, Span user, usec_t time);
+
 /* Forgets those that are over; `is_covered` says of a network whether something wider is published, in which
  * case its revocation goes on. */
 void revocation_table_expire(RevocationTable *t, uint64_t now,

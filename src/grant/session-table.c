@@ -220,11 +220,8 @@ void session_table_encode_seed(const SessionTable *t, ByteWriter *w) {
         byte_writer_u64(w, t->seed[1]);
 }
 
-void session_table_decode_seed(SessionTable *t, ByteReader *r) {
-        uint64_t seed[2] = {byte_reader_u64(r), byte_reader_u64(r)};
-
-        if (!r->failed)
-                memcpy(t->seed, seed, sizeof(seed));
+void session_table_set_seed(SessionTable *t, const uint64_t seed[static 2]) {
+        memcpy(t->seed, seed, sizeof(t->seed));
 }
 
 void session_table_encode_list(const SessionTable *t, const SessionList *list, ByteWriter *w) {

@@ -64,5 +64,5 @@ uint32_t session_table_count(const SessionTable *t);
 
 /* The seed of the names, and each session of one grant: name, pattern, source, time. */
 void session_table_encode_seed(const SessionTable *t, ByteWriter *w);
-void session_table_decode_seed(SessionTable *t, ByteReader *r);
+void session_table_set_seed(SessionTable *t, const uint64_t seed[static 2]);
 void session_table_encode_list(const SessionTable *t, const SessionList *list, ByteWriter *w);

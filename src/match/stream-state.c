@@ -196,7 +196,9 @@ bool stream_state_connected(StreamState *s, Span key, usec_t now, IpAddr *ret) {
 
         if (i == HASH_INDEX_NONE)
                 return false;
-        if (now > s->entries[i].time + STREAM_STATE_CONNECT_USEC) {
+        /* as far in the future it is of a clock that was wrong, and would wait until then */
+        if (now > s->entries[i].time + STREAM_STATE_CONNECT_USEC ||
+                s->entries[i].time > now + STREAM_STATE_CONNECT_USEC) {
                 remove_entry(s, i);
                 return false;
         }

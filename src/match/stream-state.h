@@ -31,7 +31,7 @@ void stream_state_gap(StreamState *s, const char *source);
 
 /* Keeps the address of a Connect under `key`, in place of an older one; `user` may be empty. */
 void stream_state_connect(StreamState *s, Span key, const IpAddr *address, usec_t time);
-/* Finds it again. Returns false when there is none, or it is too old at `now`. */
+/* Finds it again. Returns false when there is none, or it is too old at `now` or of a wrong clock. */
 bool stream_state_connected(StreamState *s, Span key, usec_t now, IpAddr *ret);
 
 void stream_state_encode(const StreamState *s, ByteWriter *w);

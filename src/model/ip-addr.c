@@ -130,6 +130,15 @@ int ip_network_parse(Span s, IpNetwork *ret) {
         return 0;
 }
 
+bool ip_network_is_canonical(const IpNetwork *n) {
+        IpNetwork own;
+
+        if (n->length > 128)
+                return false;
+        own = ip_network_of(&n->addr, n->length);
+        return ip_addr_equal(&own.addr, &n->addr);
+}
+
 bool ip_network_is_v4(const IpNetwork *n) {
         return n->length >= 96 && ip_addr_is_v4(&n->addr);
 }

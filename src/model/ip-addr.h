@@ -39,6 +39,9 @@ int ip_network_parse(Span s, IpNetwork *ret);
 /* Writes the canonical text: an address for a single host, else network/length. Returns buf. */
 const char *ip_network_format(char buf[static IP_TEXT_BYTES], const IpNetwork *n);
 
+/* True if the length is one and the bits behind it are 0: bytes of ours say nothing else. */
+bool ip_network_is_canonical(const IpNetwork *n);
+
 bool ip_network_is_v4(const IpNetwork *n);
 
 /* The length as people write it: 0 to 32 for IPv4, 0 to 128 for IPv6. */

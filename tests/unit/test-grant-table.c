@@ -4,6 +4,7 @@
 #include "check.h"
 
 #include "grant/grant-table.h"
+#include "grant/revocation-table.h"
 #include "record-builder.h"
 
 #define T0 (TEST_NOW / USEC_PER_SEC)
@@ -39,6 +40,7 @@ typedef struct Fixture {
         Policy policy;
         GrantTable *table;
         Heard heard;
+        bool forgotten; /* logins may be of sources that can't be read again */
 } Fixture;
 
 static void renew(Fixture *f) {
@@ -810,6 +812,7 @@ static void test_damaged_state(void **state) {
                 memcpy(copy, w.data, n);
                 renew(f);
                 assert_false(grant_table_decode(f->table, span_make(copy, n), AT(T0)));
+                assert_int_equal(grant_table_count(f->table), 0);
         }
         /* whatever a flipped bit makes of it: no grant where none may be */
         for (size_t bit = 0; bit < w.size * 8; bit++) {
@@ -844,39 +847,39 @@ static void test_restore(void **state) {
                 .how = SPAN_LITERAL("dovecot")};
         GrantView view;
 
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         assert_true(has(f, "192.0.2.7", &view));
         assert_int_equal(view.until, T0 + 500);
         assert_int_equal(view.last, T0 + 500 - TTL);
         assert_int_equal(f->heard.n[GRANT_EVENT_GRANTED], 0);
         /* the state's grant, with a later login that only the file knows; never a shorter one */
         entry.until = T0 + 700;
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         entry.until = T0 + 600;
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         assert_true(has(f, "192.0.2.7", &view));
         assert_int_equal(view.until, T0 + 700);
         assert_int_equal(grant_table_next_due(f->table), T0 + 700);
         /* nothing of these */
         entry.network = net("192.0.2.8");
         entry.until = 0;
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         entry.until = T0;
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         entry.until = T0 + 10;
         entry.verdict = RELAY_NEVER;
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         entry.verdict = RELAY_ALLOW;
         entry.network = net("127.0.0.1");
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         entry.network = net("192.0.2.0/24");
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         assert_int_equal(grant_table_count(f->table), 1);
         /* revoked, and the crash came before the file was written again */
         assert_int_equal(take(f, "192.0.2.9", T0), 0);
         entry.network = net("192.0.2.9");
         entry.until = T0 + TTL - 5;
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         assert_false(has(f, "192.0.2.9", NULL));
 }
 
@@ -889,13 +892,13 @@ static void test_restore_denied(void **state) {
                 .how = SPAN_LITERAL("dovecot")};
 
         assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("eve")));
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         assert_false(has(f, "192.0.2.7", NULL));
         entry.user = SPAN_LITERAL("eve");
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         assert_false(has(f, "192.0.2.7", NULL));
         entry.user = SPAN_LITERAL("alice");
-        grant_table_restore(f->table, &entry, T0);
+        grant_table_restore(f->table, &entry, false, T0);
         assert_true(has(f, "192.0.2.7", NULL));
 }
 
@@ -1115,7 +1118,7 @@ static void test_restore_manual(void **state) {
 
         assert_ok(grant_table_add(f->table, &entry.network, 0, SPAN_LITERAL(""), AT(T0), &until, &reason));
         entry.until = until + 100;
-        grant_table_restore(f->table, &entry, T0 + 100);
+        grant_table_restore(f->table, &entry, false, T0 + 100);
         assert_true(has(f, "192.0.2.7", &view));
         assert_int_equal(view.until, until + 100);
 }
@@ -1141,16 +1144,338 @@ static void test_same_second_restored(void **state) {
                 grant_table_encode_revocations(f->table, &w);
                 renew(f);
                 assert_true(grant_table_decode_revocations(f->table, span_make(w.data, w.size)));
-                grant_table_restore(f->table, &entry, T0);
+                grant_table_restore(f->table, &entry, false, T0);
                 assert_true(has(f, "192.0.2.7", &view));
                 entry.network = other;
                 entry.how = SPAN_LITERAL("manual");
-                grant_table_restore(f->table, &entry, T0);
+                grant_table_restore(f->table, &entry, false, T0);
                 assert_true(has(f, "192.0.2.8", NULL));
                 entry.until = view.published;
                 entry.network = n;
                 entry.how = SPAN_LITERAL("test");
         }
+}
+
+/* ---- after a crash: what is by hand, what is not known any more ---- */
+
+/* Takes a crash: what is done by hand is saved, the rest is what was saved at some time. */
+static void crash(Fixture *f, const ByteWriter *grants, uint64_t now) {
+        _cleanup_(byte_writer_done) ByteWriter revocations = BYTE_WRITER_INIT, manual = BYTE_WRITER_INIT;
+
+        grant_table_encode_revocations(f->table, &revocations);
+        grant_table_encode_manual(f->table, &manual);
+        assert_false(revocations.failed || manual.failed);
+        renew(f);
+        assert_true(grant_table_decode_revocations(f->table, span_make(revocations.data, revocations.size)));
+        assert_true(grant_table_decode_manual(f->table, span_make(manual.data, manual.size), AT(now)));
+        if (grants)
+                assert_true(grant_table_decode(f->table, span_make(grants->data, grants->size), AT(now)));
+}
+
+static void published(Fixture *f, const char *network, const char *user, uint64_t until, uint64_t now) {
+        RelayEntry entry = {.network = net(network),
+                .verdict = RELAY_ALLOW,
+                .until = until,
+                .how = SPAN_LITERAL("dovecot"),
+                .user = span_from_string(user)};
+
+        grant_table_restore(f->table, &entry, f->forgotten, now);
+}
+
+/* A grant by hand for longer than TTL= lasted after a crash only as long as it had been published. */
+static void test_manual_outlives_crash(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter before = BYTE_WRITER_INIT;
+        Fixture *f = *state;
+        GrantView view;
+
+        grant_table_encode(f->table, &before);
+        assert_ok(add(f, "203.0.113.0/24", 10 * TTL, T0, NULL));
+        assert_ok(add(f, "192.0.2.7", 10 * TTL, T0, NULL));
+        crash(f, &before, T0 + 2 * TTL);
+        assert_true(has(f, "203.0.113.0/24", &view));
+        assert_true(view.manual);
+        assert_int_equal(view.until, T0 + 10 * TTL);
+        assert_int_equal(view.since, T0);
+        assert_int_equal(view.published, T0 + 3 * TTL);
+        assert_true(span_equal_string(view.user, "root"));
+        assert_true(grant_table_is_covered(f->table, &(IpNetwork){net("203.0.113.9").addr, 128}));
+        assert_true(has(f, "192.0.2.7", NULL));
+        /* it was revoked, or is over */
+        assert_int_equal(take(f, "203.0.113.0/24", T0 + 3 * TTL), 1);
+        crash(f, &before, T0 + 10 * TTL);
+        assert_int_equal(grant_table_count(f->table), 0);
+}
+
+/* What an earlier state knew of a grant by hand counts no more, but for a login there. */
+static void test_manual_made_shorter(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter before = BYTE_WRITER_INIT, manual = BYTE_WRITER_INIT;
+        Fixture *f = *state;
+        GrantView view;
+
+        assert_ok(add(f, "192.0.2.7", 100 * TTL, T0, NULL));
+        assert_ok(add(f, "192.0.2.8", 100 * TTL, T0, NULL));
+        assert_int_equal(login_at(f, "192.0.2.8", "alice", T0 + TTL, T0 + TTL), GRANT_EXTENDED);
+        assert_ok(add(f, "203.0.113.0/24", 100 * TTL, T0, NULL));
+        grant_table_encode(f->table, &before);
+        assert_ok(add(f, "192.0.2.7", TTL / 2, T0 + TTL, NULL));
+        assert_ok(add(f, "192.0.2.8", TTL / 2, T0 + TTL, NULL));
+        assert_ok(add(f, "203.0.113.0/24", TTL / 2, T0 + TTL, NULL));
+        grant_table_encode_manual(f->table, &manual);
+        crash(f, &before, T0 + TTL);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + TTL + TTL / 2);
+        assert_true(has(f, "203.0.113.0/24", &view));
+        assert_int_equal(view.until, T0 + TTL + TTL / 2);
+        assert_true(has(f, "192.0.2.8", &view));
+        assert_int_equal(view.until, T0 + 2 * TTL);
+        /* later they are over, and the earlier state does not bring them back */
+        renew(f);
+        assert_true(grant_table_decode_manual(
+                f->table, span_make(manual.data, manual.size), AT(T0 + TTL + TTL / 2)));
+        assert_true(
+                grant_table_decode(f->table, span_make(before.data, before.size), AT(T0 + TTL + TTL / 2)));
+        assert_false(has(f, "192.0.2.7", NULL));
+        assert_false(has(f, "203.0.113.0/24", NULL));
+        assert_true(has(f, "192.0.2.8", &view));
+        assert_int_equal(view.until, T0 + 2 * TTL);
+        assert_false(view.manual);
+}
+
+/* Who grants by hand may do it for a blocked user; a restart is no reason to take that back. */
+static void test_manual_of_blocked_user(void **state) {
+        Fixture *f = *state;
+
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("root"), true, AT(T0)), 0);
+        assert_ok(add(f, "192.0.2.7", 2 * TTL, T0 + 1, NULL)); /* by root */
+        reload(f, T0 + 2);
+        assert_true(has(f, "192.0.2.7", NULL));
+        /* revoked later, it is gone */
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("root"), false, AT(T0 + 3)), 1);
+        reload(f, T0 + 4);
+        assert_false(has(f, "192.0.2.7", NULL));
+}
+
+static void test_damaged_manual(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter w = BYTE_WRITER_INIT;
+        Fixture *f = *state;
+
+        assert_ok(add(f, "203.0.113.0/24", 10 * TTL, T0, NULL));
+        assert_ok(add(f, "192.0.2.7", 10 * TTL, T0, NULL));
+        grant_table_encode_manual(f->table, &w);
+        for (size_t n = 1; n < w.size; n++) {
+                renew(f);
+                /* both are of one size */
+                assert_int_equal(
+                        grant_table_decode_manual(f->table, span_make(w.data, n), AT(T0)), n * 2 == w.size);
+                assert_int_equal(grant_table_count(f->table), n * 2 == w.size);
+        }
+        /* bits behind the length */
+        w.data[15] = 1;
+        renew(f);
+        assert_false(grant_table_decode_manual(f->table, span_make(w.data, w.size), AT(T0)));
+        assert_int_equal(grant_table_count(f->table), 0);
+}
+
+/* The grants of the last minute before a crash are published without their users, unless PublishUsers=yes:
+ * revoking a user missed those. What came from a FIFO or a socket is not read again. */
+static void test_revoke_user_after_crash(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter before = BYTE_WRITER_INIT;
+        Fixture *f = *state;
+
+        assert_int_equal(login_at(f, "192.0.2.1", "alice", T0, T0), GRANT_NEW);
+        assert_int_equal(login_at(f, "192.0.2.2", "carol", T0, T0), GRANT_NEW);
+        grant_table_encode(f->table, &before);
+        crash(f, &before, T0 + 200);
+        f->forgotten = true;
+        /* bob's, or dave's, nobody knows: a new address, and one that was alice's before */
+        published(f, "192.0.2.3", "", T0 + 100 + TTL, T0 + 200);
+        published(f, "192.0.2.4", "", T0 + 100 + TTL, T0 + 200);
+        published(f, "192.0.2.1", "", T0 + 100 + TTL, T0 + 200);
+        published(f, "192.0.2.2", "", T0 + TTL, T0 + 200);
+        published(f, "192.0.2.5", "dave", T0 + 100 + TTL, T0 + 200);
+        /* the log is read again, and what it tells is known */
+        assert_int_equal(login_at(f, "192.0.2.4", "dave", T0 + 100, T0 + 200), GRANT_EXTENDED);
+        /* a login from now on says nothing of those before it */
+        assert_int_equal(login_at(f, "192.0.2.3", "dave", T0 + 210, T0 + 210), GRANT_EXTENDED);
+        reload(f, T0 + 215);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0 + 220)), 2);
+        assert_false(has(f, "192.0.2.1", NULL) || has(f, "192.0.2.3", NULL));
+        assert_true(has(f, "192.0.2.2", NULL) && has(f, "192.0.2.4", NULL) && has(f, "192.0.2.5", NULL));
+        /* it stays so, whatever is left of them */
+        reload(f, T0 + 230);
+        published(f, "192.0.2.3", "", T0 + 100 + TTL, T0 + 230);
+        assert_false(has(f, "192.0.2.3", NULL));
+}
+
+/* The log tells whose they were, even if that is after the user was revoked; nobody else's are touched. */
+static void test_revoke_user_before_log_is_read(void **state) {
+        Fixture *f = *state;
+
+        published(f, "192.0.2.1", "", T0 + 100 + TTL, T0 + 200);
+        published(f, "192.0.2.2", "", T0 + 100 + TTL, T0 + 200);
+        /* an open session's is published for longer than the login said */
+        published(f, "192.0.2.3", "", T0 + 190 + TTL, T0 + 200);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0 + 210)), 0);
+        assert_int_equal(login_at(f, "192.0.2.1", "bob", T0 + 100, T0 + 211), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "192.0.2.2", "carol", T0 + 100, T0 + 211), GRANT_EXTENDED);
+        assert_int_equal(login_at(f, "192.0.2.3", "bob", T0 + 90, T0 + 211), GRANT_REFUSED);
+        assert_false(has(f, "192.0.2.1", NULL) || has(f, "192.0.2.3", NULL));
+        assert_int_equal(login_at(f, "192.0.2.2", "bob", T0 + 90, T0 + 211), GRANT_REFUSED);
+        assert_true(has(f, "192.0.2.2", NULL));
+        /* a blocked user's next try says nothing of who was there before */
+        published(f, "192.0.2.4", "", T0 + 100 + TTL, T0 + 200);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("eve"), true, AT(T0 + 210)), 0);
+        assert_int_equal(login_at(f, "192.0.2.4", "eve", T0 + 220, T0 + 220), GRANT_REFUSED);
+        assert_true(has(f, "192.0.2.4", NULL));
+}
+
+/* Once the logins before the crash have lost their force, others' grants are not touched any more. */
+static void test_unnamed_no_longer(void **state) {
+        Fixture *f = *state;
+
+        f->forgotten = true;
+        published(f, "192.0.2.3", "", T0 + 100 + TTL, T0 + 200);
+        assert_int_equal(login_at(f, "192.0.2.3", "dave", T0 + TTL, T0 + TTL), GRANT_EXTENDED);
+        assert_int_equal(
+                grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0 + 100 + TTL)), 0);
+        assert_true(has(f, "192.0.2.3", NULL));
+}
+
+/* With PublishUsers=yes the record tells of a later user than the state. */
+static void test_published_user(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter before = BYTE_WRITER_INIT;
+        Fixture *f = *state;
+
+        assert_int_equal(login_at(f, "192.0.2.1", "alice", T0, T0), GRANT_NEW);
+        grant_table_encode(f->table, &before);
+        crash(f, &before, T0 + 200);
+        published(f, "192.0.2.1", "bob", T0 + 150 + TTL, T0 + 200);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("BOB"), false, AT(T0 + 220)), 1);
+        assert_false(has(f, "192.0.2.1", NULL));
+}
+
+/* A login of the second of a revocation is kept as one of the next; with a TTL= of less than 16 seconds
+ * there is no TTL/16 in which the published record could say so. It is lost in a crash, and never the
+ * revocation. */
+static void test_same_second_and_tiny_ttl(void **state) {
+        Fixture *f = *state;
+        Login login = test_login("192.0.2.7", "alice", AT(T0) + 600000);
+        uint64_t until;
+
+        f->policy.ttl = 15;
+        renew(f);
+        assert_ok(grant_table_revoke_all(f->table, AT(T0) + 500000));
+        f->heard.now = T0;
+        f->heard.ttl = 15;
+        assert_int_equal(grant_table_login(f->table, &login, T0), GRANT_NEW);
+        until = f->heard.last.published;
+        assert_int_equal(until, T0 + 15);
+        reload(f, T0 + 1);
+        assert_true(has(f, "192.0.2.7", NULL));
+        crash(f, NULL, T0 + 1);
+        published(f, "192.0.2.7", "", until, T0 + 1);
+        assert_false(has(f, "192.0.2.7", NULL));
+        /* its line, read again, is still the later one */
+        f->heard.now = T0 + 1;
+        assert_int_equal(grant_table_login(f->table, &login, T0 + 1), GRANT_NEW);
+}
+
+/* A session that is in no state and was opened longer ago than TTL= is not known after a crash: whether it
+ * has ended since is in the rest of the log, and until then relaying would be open. */
+static void test_old_session_after_crash(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter saved = BYTE_WRITER_INIT;
+        Fixture *f = *state;
+
+        f->policy.max_session = 20 * TTL;
+        assert_int_equal(login_with(f, "192.0.2.7", "k", T0, T0), GRANT_NEW);
+        grant_table_encode(f->table, &saved);
+        crash(f, NULL, T0 + 2 * TTL);
+        published(f, "192.0.2.7", "", T0 + 2 * TTL + 100, T0 + 2 * TTL);
+        assert_int_equal(login_with(f, "192.0.2.7", "k", T0, T0 + 2 * TTL), GRANT_STALE);
+        assert_int_equal(grant_table_count_sessions(f->table), 0);
+        expire(f, T0 + 2 * TTL + 100);
+        assert_false(has(f, "192.0.2.7", NULL));
+        crash(f, &saved, T0 + 2 * TTL);
+        assert_int_equal(grant_table_count_sessions(f->table), 1);
+        assert_true(has(f, "192.0.2.7", NULL));
+}
+
+/* ---- what is full ---- */
+
+/* With no room for another revocation, the user's later grants stayed. */
+static void test_revoke_user_without_room(void **state) {
+        Fixture *f = *state;
+        char text[32];
+
+        for (unsigned i = 0; i < REVOCATION_TABLE_MAX - 1; i++) {
+                (void) snprintf(text, sizeof(text), "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
+                assert_int_equal(take(f, text, T0), 0);
+        }
+        for (unsigned i = 1; i <= 10; i++) {
+                (void) snprintf(text, sizeof(text), "192.0.2.%u", i);
+                assert_int_equal(login_at(f, text, "alice", T0 + 1, T0 + 1), GRANT_NEW);
+        }
+        assert_int_equal(login_at(f, "192.0.2.99", "carol", T0 + 1, T0 + 1), GRANT_NEW);
+        assert_int_equal(
+                grant_table_revoke_user(f->table, SPAN_LITERAL("alice"), true, AT(T0 + 2)), -ENOSPC);
+        assert_int_equal(grant_table_count(f->table), 1);
+        assert_int_equal(f->heard.n[GRANT_EVENT_REVOKED], REVOCATION_TABLE_MAX - 1 + 10);
+        /* what could be noted holds: the name */
+        assert_int_equal(login_at(f, "192.0.2.1", "alice", T0 + 3, T0 + 3), GRANT_REFUSED);
+        /* and a network, too, is taken away first of all */
+        assert_int_equal(take(f, "192.0.2.99", T0 + 4), -ENOSPC);
+        assert_int_equal(grant_table_count(f->table), 0);
+        assert_true(grant_table_revoke_user(f->table, SPAN_LITERAL(""), true, AT(T0 + 5)) == -EINVAL);
+}
+
+/* Names of services that somebody else chose took the room of patterns and sources, whose sessions were then
+ * taken for each other's. */
+static void test_names_are_full(void **state) {
+        Fixture *f = *state;
+        GrantView view;
+
+        f->policy.max_session = 20 * TTL;
+        for (unsigned i = 0; i < 3000; i++) {
+                Login login = test_login("192.0.2.1", "mallory", AT(T0));
+                char service[16];
+
+                (void) snprintf(service, sizeof(service), "s%u", i);
+                login.service = span_from_string(service);
+                assert_in_range(grant_table_login(f->table, &login, T0), GRANT_NEW, GRANT_EXTENDED);
+        }
+        assert_true(has(f, "192.0.2.1", &view));
+        assert_string_equal(view.service, "");
+        for (unsigned i = 0; i < 200; i++) {
+                Login login = test_login("192.0.2.2", "alice", AT(T0));
+                char pattern[16], source[32];
+
+                (void) snprintf(pattern, sizeof(pattern), "pattern%u", i);
+                (void) snprintf(source, sizeof(source), "/var/log/%u", i);
+                login.pattern = pattern;
+                login.source = source;
+                login.key = SPAN_LITERAL("k");
+                assert_in_range(grant_table_login(f->table, &login, T0), GRANT_NEW, GRANT_EXTENDED);
+                assert_true(has(f, "192.0.2.2", &view));
+                assert_string_equal(view.pattern, pattern);
+                assert_string_equal(view.source, source);
+        }
+        assert_int_equal(grant_table_count_sessions(f->table), 200);
+        /* one server's restart ends its own session alone */
+        {
+                Login restart = {.verdict = MATCH_RESTART,
+                        .pattern = "pattern7",
+                        .source = "/var/log/7",
+                        .time = AT(T0 + 1)};
+
+                grant_table_restart(f->table, &restart, T0 + 1);
+        }
+        assert_int_equal(grant_table_count_sessions(f->table), 199);
+        /* what is in use no more does not survive a restart */
+        expire(f, T0 + 30 * TTL);
+        reload(f, T0 + 30 * TTL);
+        assert_int_equal(login_at(f, "192.0.2.1", "alice", T0 + 30 * TTL, T0 + 30 * TTL), GRANT_NEW);
+        assert_true(has(f, "192.0.2.1", &view));
+        assert_string_equal(view.service, "imap");
 }
 
 int main(void) {
@@ -1192,6 +1517,18 @@ int main(void) {
                 with_table(test_set_policy),
                 with_table(test_model),
                 with_table(test_due_order),
+                with_table(test_manual_outlives_crash),
+                with_table(test_manual_made_shorter),
+                with_table(test_manual_of_blocked_user),
+                with_table(test_damaged_manual),
+                with_table(test_revoke_user_after_crash),
+                with_table(test_revoke_user_before_log_is_read),
+                with_table(test_unnamed_no_longer),
+                with_table(test_published_user),
+                with_table(test_same_second_and_tiny_ttl),
+                with_table(test_old_session_after_crash),
+                with_table(test_revoke_user_without_room),
+                with_table(test_names_are_full),
         };
 
         return cmocka_run_group_tests_name("grant-table", tests, NULL, NULL);
