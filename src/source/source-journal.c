@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The journal source. Entries are matched by identifier alone: unit and uid are looked at later, by match/,
  * so that forgeries are seen and counted. The data that sd_journal hands out is gone with the next call to
- * it (sd_journal_get_data(3)), so what a record points to is copied here. */
+ * it (sd_journal_get_data(3)), so what a record points to is copied here.
+ *
+ * Files come, go, are cut short and can't be read; directories are made while we run. After each such change
+ * reading goes on behind the last entry delivered, which is found by its cursor, or, where that entry has
+ * gone, by reading from as early as matters and leaving out what that boot had logged before it. */
 
 #include "source/source-journal.h"
 
@@ -14,12 +18,23 @@
 #include <systemd/sd-messages.h>
 
 #include "basic/parse-util.h"
+#include "source/bus-guard.h"
+#include "source/journal-place.h"
 
 #define ENTRIES_AT_ONCE 4096
 #define MESSAGE_MAX_BYTES ((size_t) 8 * 1024)
 #define FIELD_MAX_BYTES ((size_t) 256)
 /* Logins are frequent while the next one comes within this; then polling is worth its wake-ups. */
 #define FREQUENT_USEC (10 * USEC_PER_SEC)
+/* A file that can't be read makes us open the journal anew; so often, and what is between waits for the next
+ * check. */
+#define REOPEN_USEC USEC_PER_SEC
+/* One line of warning in this time. */
+#define WARN_USEC (10 * USEC_PER_MINUTE)
+/* The clock of entries and ours are read a moment apart, and may be slewed: more is a step. */
+#define STEP_USEC USEC_PER_SEC
+/* journald's notes of others that may lie between two messages of one stream: two a minute and service. */
+#define NOTES_MAX 256
 
 enum {
         FIELD_UNIT,
@@ -55,19 +70,27 @@ typedef struct SourceJournal {
         sd_journal *streams; /* a second reader, for looking back in one stream; NULL until it is needed */
         sd_event *event;
         sd_event_source *io, *work, *poll;
+        JournalPlace *place;
         char machine[SD_ID128_STRING_MAX];
-        char *cursor;                  /* behind the last entry delivered; NULL: none yet */
-        usec_t realtime;               /* of that entry */
+        char *cursor;     /* of the last entry delivered; NULL: none yet */
+        sd_id128_t boot;  /* of that entry; null: not known */
+        usec_t monotonic; /* of that entry, since the boot */
+        usec_t read_to;   /* when everything there was had been read; 0: never */
+        bool repeating;   /* entries that were delivered already may come again */
+        bool gap;         /* and if that very entry is not among them, some may be missing */
+        usec_t reopened;  /* because a file could not be read, CLOCK_MONOTONIC */
+        usec_t fault_told, broken_told, lost_told;
         usec_t last_login, poll_until; /* CLOCK_MONOTONIC */
         char message[MESSAGE_MAX_BYTES], identifier[FIELD_MAX_BYTES];
         char fields[_FIELD_MAX][FIELD_MAX_BYTES];
 } SourceJournal;
 
-/* The value of a field of the current entry, borrowed from the journal. Returns 0 or -errno. */
-static int get_field(SourceJournal *j, const char *name, Span *ret) {
+/* The value of a field of the current entry, the first if there are several, borrowed from the journal.
+ * Returns 0 or -errno. */
+static int get_field(sd_journal *journal, const char *name, Span *ret) {
         const void *data;
         size_t size, skip = strlen(name) + 1;
-        int r = sd_journal_get_data(j->journal, name, &data, &size);
+        int r = sd_journal_get_data(journal, name, &data, &size);
 
         if (r < 0)
                 return r;
@@ -82,7 +105,7 @@ static size_t raw_size(SourceJournal *j, const Record *record) {
         const char *tag, *colon;
         Span raw;
 
-        if (get_field(j, "SYSLOG_RAW", &raw) < 0)
+        if (get_field(j->journal, "SYSLOG_RAW", &raw) < 0)
                 return record->message.size;
         tag = memmem(raw.data, raw.size, record->identifier.data, record->identifier.size);
         if (!tag)
@@ -109,18 +132,23 @@ static int open_journal(const SourceJournal *j, sd_journal **ret) {
         return r < 0 ? r : 0;
 }
 
-/* Finds the entry before the current one of the same standard output stream. Returns 1, 0 if there is none.
- */
-static int look_back(SourceJournal *j, Span stream) {
+/* "Suppressed 12 messages from dovecot.service": the unit is in no field once its process has gone. */
+static Span dropped_unit(Span message) {
+        static const char from[] = " messages from ";
+        const char *at = memmem(message.data, message.size, from, sizeof(from) - 1);
+
+        return at ? span_skip(message, (size_t) (at - message.data) + sizeof(from) - 1) : SPAN_NONE;
+}
+
+/* Has the second reader stand at the current entry, seeing its stream and journald's notes of what it has
+ * dropped. */
+static int stand_in_stream(SourceJournal *j, Span stream) {
         _cleanup_free_ char *cursor = NULL;
         char match[FIELD_MAX_BYTES + 16];
-        int r;
+        int r = j->streams ? 0 : open_journal(j, &j->streams);
 
-        if (!j->streams) {
-                r = open_journal(j, &j->streams);
-                if (r < 0)
-                        return r;
-        }
+        if (r < 0)
+                return r;
         (void) sd_journal_process(j->streams);
         sd_journal_flush_matches(j->streams);
         (void) snprintf(match, sizeof(match), "_STREAM_ID=%.*s", (int) stream.size, stream.data);
@@ -128,17 +156,43 @@ static int look_back(SourceJournal *j, Span stream) {
         if (r >= 0)
                 r = sd_journal_add_match(j->streams, match, 0);
         if (r >= 0)
+                r = sd_journal_add_disjunction(j->streams);
+        if (r >= 0)
+                r = sd_journal_add_match(j->streams, "_TRANSPORT=driver", 0);
+        if (r >= 0)
+                r = sd_journal_add_match(j->streams, "MESSAGE_ID=" SD_MESSAGE_JOURNAL_DROPPED_STR, 0);
+        if (r >= 0)
                 r = sd_journal_seek_cursor(j->streams, cursor);
         if (r >= 0)
                 r = sd_journal_next(j->streams);
-        if (r <= 0)
-                return r < 0 ? r : -ESTALE;
-        return sd_journal_previous(j->streams);
+        if (r > 0)
+                r = sd_journal_test_cursor(j->streams, cursor);
+        return r > 0 ? 0 : r < 0 ? r : -ESTALE;
+}
+
+/* Finds the entry before the current one of the same standard output stream. Returns 1, 0 if there is none,
+ * or -errno; -ENODATA: journald has dropped messages of this unit since. */
+static int look_back(SourceJournal *j, Span stream, Span unit) {
+        int r = stand_in_stream(j, stream);
+
+        for (unsigned i = 0; r >= 0 && i < NOTES_MAX; i++) {
+                Span value;
+
+                r = sd_journal_previous(j->streams);
+                if (r <= 0)
+                        return r;
+                if (get_field(j->streams, "_STREAM_ID", &value) >= 0 && span_equal(value, stream))
+                        return 1;
+                r = get_field(j->streams, "MESSAGE", &value);
+                if (r >= 0 && span_equal(dropped_unit(value), unit))
+                        return -ENODATA;
+        }
+        return r < 0 ? r : -E2BIG;
 }
 
 /* journald ends a line of a standard output stream at a NUL and at 48 KiB, and says so in _LINE_BREAK: what
  * follows begins where a stranger wished. In doubt the message counts as torn. */
-static bool is_torn(SourceJournal *j, Span stream) {
+static bool is_torn(SourceJournal *j, Span stream, Span unit) {
         const void *data;
         size_t size;
         int r;
@@ -147,45 +201,72 @@ static bool is_torn(SourceJournal *j, Span stream) {
                 return true;
         if (stream.size == 0)
                 return false;
-        r = look_back(j, stream);
+        r = look_back(j, stream, unit);
         if (r <= 0)
                 return r < 0;
         return sd_journal_get_data(j->streams, "_LINE_BREAK", &data, &size) != -ENOENT;
 }
 
+/* One that leaves out which machine it is of, or makes that too long to be read, is not this one, whose
+ * journald always says it. */
+static bool is_own(const SourceJournal *j, Span machine) {
+        return j->machine[0] && span_equal_string(machine, j->machine);
+}
+
 static int record_provenance(const Record *record, Provenance *ret) {
         SourceJournal *j = record->userdata;
         Span f[_FIELD_MAX] = {0}, value;
+        bool own;
 
         for (int i = 0; i < _FIELD_MAX; i++)
-                if (get_field(j, field_names[i], &value) >= 0 && value.size <= FIELD_MAX_BYTES) {
+                if (get_field(j->journal, field_names[i], &value) >= 0 && value.size <= FIELD_MAX_BYTES) {
                         memcpy(j->fields[i], value.data, value.size);
                         f[i] = span_make(j->fields[i], value.size);
                 }
+        own = is_own(j, f[FIELD_MACHINE]);
         *ret = (Provenance){
                 .unit = f[FIELD_UNIT],
                 .uid = f[FIELD_UID],
-                .machine = span_equal_string(f[FIELD_MACHINE], j->machine) ? SPAN_NONE : f[FIELD_MACHINE],
+                .machine = own ? SPAN_NONE : f[FIELD_MACHINE],
                 .pid = f[FIELD_SYSLOG_PID].size > 0 ? f[FIELD_SYSLOG_PID] : f[FIELD_PID],
                 .logger = f[FIELD_PID],
-                .torn = is_torn(j, f[FIELD_STREAM]),
+                .torn = is_torn(j, f[FIELD_STREAM], f[FIELD_UNIT]),
                 .odd_priority = f[FIELD_PRIORITY].size > 0 && !span_equal_string(f[FIELD_PRIORITY], "6"),
                 .raw_size = raw_size(j, record),
         };
-        /* another machine's word is worth as much as that machine; one that leaves out which it is, or makes
-         * that too long to be read, is not this one, whose journald always says it */
-        if ((!j->machine[0] || !span_equal_string(f[FIELD_MACHINE], j->machine)) && !j->trusted)
+        /* another machine's word is worth as much as that machine; what could not be read is worth nothing
+         */
+        if ((!own && !j->trusted) || bus_guard_has_happened())
                 ret->unit = ret->uid = SPAN_NONE;
         return 0;
 }
 
+/* The latest moment at which an entry of this machine can have been logged, by the clocks that nobody sets:
+ * a wall clock that has been set back since must not make it younger. */
+static usec_t latest_time(SourceJournal *j, usec_t stamp, usec_t now) {
+        usec_t logged, monotonic = time_monotonic(), age;
+        Span machine;
+        int r = sd_journal_get_monotonic_usec(j->journal, &logged, NULL);
+
+        if (r >= 0)
+                age = monotonic > logged ? monotonic - logged : 0;
+        else if (r != -ESTALE || stamp <= now)
+                return now;
+        else
+                /* of an earlier boot; another machine's clock may well be ahead of ours */
+                age = get_field(j->journal, "_MACHINE_ID", &machine) >= 0 && is_own(j, machine) ? time_boot()
+                                                                                                : 0;
+        return now > age ? now - age : 0;
+}
+
 static usec_t record_time(const Record *record) {
         SourceJournal *j = record->userdata;
-        usec_t t;
+        usec_t t, latest;
 
         if (sd_journal_get_realtime_usec(j->journal, &t) < 0)
                 return 0;
-        return MIN(t, record->read_time);
+        latest = latest_time(j, t, record->read_time);
+        return t > record->read_time || t > latest + STEP_USEC ? MIN(latest, record->read_time) : t;
 }
 
 static const RecordOps record_ops = {.provenance = record_provenance, .time = record_time};
@@ -194,37 +275,57 @@ static const RecordOps record_ops = {.provenance = record_provenance, .time = re
 static bool is_dropped_note(SourceJournal *j) {
         Span value;
 
-        if (get_field(j, "_TRANSPORT", &value) < 0 || !span_equal_string(value, "driver"))
+        if (get_field(j->journal, "_TRANSPORT", &value) < 0 || !span_equal_string(value, "driver"))
                 return false;
-        return get_field(j, "MESSAGE_ID", &value) >= 0 &&
+        return get_field(j->journal, "MESSAGE_ID", &value) >= 0 &&
                span_equal_string(value, SD_MESSAGE_JOURNAL_DROPPED_STR);
 }
 
-/* "Suppressed 12 messages from dovecot.service": the unit is in no field once its process has gone. */
 static void tell_dropped(SourceJournal *j, Span message) {
-        static const char from[] = " messages from ";
-        const char *at = memmem(message.data, message.size, from, sizeof(from) - 1);
-        Span unit = at ? span_skip(message, (size_t) (at - message.data) + sizeof(from) - 1) : SPAN_NONE;
-        Span value;
+        Span unit = dropped_unit(message), value;
 
-        if (get_field(j, "N_DROPPED", &value) < 0 || parse_u64(value, UINT32_MAX, &j->base.dropped) < 0)
+        if (get_field(j->journal, "N_DROPPED", &value) < 0 ||
+                parse_u64(value, UINT32_MAX, &j->base.dropped) < 0)
                 j->base.dropped = 1;
         source_note(&j->base, SOURCE_NOTE_DROPPED, "%.*s", (int) unit.size, strempty(unit.data));
+}
+
+/* True once in a while; `told` is when it was so. */
+static bool is_worth_a_line(usec_t *told, usec_t now) {
+        if (*told > 0 && now - *told < WARN_USEC && now >= *told)
+                return false;
+        *told = now;
+        return true;
+}
+
+/* The entry is damaged: whose it was, and whether it was the first half of the next one, nobody knows. */
+static void tell_broken(SourceJournal *j, int error, usec_t now) {
+        j->base.discarded++;
+        if (is_worth_a_line(&j->broken_told, now))
+                source_note(&j->base, SOURCE_NOTE_GAP,
+                        "an entry of the journal can't be read, and it may be a login: %s",
+                        strerror(-error));
+        else
+                source_note(&j->base, SOURCE_NOTE_GAP, NULL);
 }
 
 static void deliver_entry(SourceJournal *j, usec_t now) {
         Record record = {
                 .ops = &record_ops, .userdata = j, .source = j->base.name, .read_time = now, .proven = true};
         Span message, identifier;
+        int r = get_field(j->journal, "MESSAGE", &message);
 
         /* an entry without MESSAGE (journald keeps none of those over its limit) is nobody's login */
-        if (get_field(j, "MESSAGE", &message) < 0)
+        if (r < 0) {
+                if (r != -ENOENT)
+                        tell_broken(j, r, now);
                 return;
+        }
         record.raw_size = message.size;
         record.cut = message.size > MESSAGE_MAX_BYTES;
         record.message = span_make(j->message, MIN(message.size, MESSAGE_MAX_BYTES));
         memcpy(j->message, message.data, record.message.size);
-        if (get_field(j, "SYSLOG_IDENTIFIER", &identifier) < 0 || identifier.size > FIELD_MAX_BYTES)
+        if (get_field(j->journal, "SYSLOG_IDENTIFIER", &identifier) < 0 || identifier.size > FIELD_MAX_BYTES)
                 return;
         if (span_equal_string(identifier, JOURNALD)) {
                 if (is_dropped_note(j))
@@ -247,67 +348,175 @@ static void remember(SourceJournal *j) {
         }
         free(j->cursor);
         j->cursor = cursor;
-        (void) sd_journal_get_realtime_usec(j->journal, &j->realtime);
+        if (sd_journal_get_monotonic_usec(j->journal, &j->monotonic, &j->boot) < 0)
+                j->boot = SD_ID128_NULL;
 }
 
 static void set_work(SourceJournal *j) {
-        (void) sd_event_source_set_enabled(j->work, SD_EVENT_ONESHOT);
+        if (j->work)
+                (void) sd_event_source_set_enabled(j->work, SD_EVENT_ONESHOT);
 }
 
-static int on_work(sd_event_source *source, void *userdata) {
-        SourceJournal *j = userdata;
+/* Whether the current entry has the same fields as the one of our cursor, whose last part says so whatever
+ * file it is in now. */
+static bool has_same_content(SourceJournal *j) {
+        _cleanup_free_ char *cursor = NULL;
+        const char *mine = j->cursor ? strstr(j->cursor, ";x=") : NULL, *its;
+
+        if (!mine || sd_journal_get_cursor(j->journal, &cursor) < 0)
+                return false;
+        its = strstr(cursor, ";x=");
+        return its && streq(mine, its);
+}
+
+/* Whether the current entry was delivered before. journald's stamps since the boot never go back, but it
+ * gives lines that it read at once the same. */
+static bool is_repeated(SourceJournal *j) {
+        sd_id128_t boot;
+        usec_t t;
+
+        if (!j->repeating || sd_journal_get_monotonic_usec(j->journal, &t, &boot) < 0 ||
+                !sd_id128_equal(boot, j->boot))
+                return false;
+        j->repeating = t <= j->monotonic;
+        if (t == j->monotonic && has_same_content(j)) {
+                /* found: what comes now is what comes next */
+                j->gap = false;
+                return true;
+        }
+        return t < j->monotonic;
+}
+
+/* ---- following ---- */
+
+static void close_journal(SourceJournal *j) {
+        j->io = sd_event_source_disable_unref(j->io);
+        if (j->journal)
+                sd_journal_close(TAKE_PTR(j->journal));
+        if (j->streams)
+                sd_journal_close(TAKE_PTR(j->streams));
+}
+
+static void reopen(SourceJournal *j);
+
+/* A file was cut short while it was open. What could not be read is zeros, and nobody's login; the rest of
+ * the files is as it was. */
+static void on_fault(SourceJournal *j) {
+        usec_t now = time_monotonic();
+
+        if (is_worth_a_line(&j->fault_told, time_now()))
+                source_note(&j->base, SOURCE_NOTE_GAP,
+                        "a journal file can't be read where it could before (was it cut short?); logins may "
+                        "be missing");
+        else
+                source_note(&j->base, SOURCE_NOTE_GAP, NULL);
+        if (j->reopened > 0 && now - j->reopened < REOPEN_USEC) {
+                close_journal(j);
+                return;
+        }
+        j->reopened = now;
+        reopen(j);
+}
+
+/* Delivers what there is, up to ENTRIES_AT_ONCE. Returns 1 if there may be more, 0, or -errno. */
+static int deliver(SourceJournal *j) {
+        usec_t now;
         unsigned n;
         int r = 0;
 
-        (void) source;
         for (n = 0; n < ENTRIES_AT_ONCE; n++) {
                 r = sd_journal_next(j->journal);
                 if (r <= 0)
                         break;
-                deliver_entry(j, time_now());
+                now = time_now();
+                if (is_repeated(j))
+                        continue;
+                if (j->gap)
+                        source_note(&j->base, SOURCE_NOTE_GAP, NULL);
+                j->gap = false;
+                deliver_entry(j, now);
         }
-        if (n > 0)
+        /* while entries come again the last one delivered is further on */
+        if (n > 0 && (!j->repeating || has_same_content(j)))
                 remember(j);
-        if (r < 0) {
-                source_note(&j->base, SOURCE_NOTE_TROUBLE, "the journal can't be read: %s", strerror(-r));
-                return 0;
-        }
-        source_note(&j->base, SOURCE_NOTE_WELL, "the journal can be read again");
-        if (n == ENTRIES_AT_ONCE)
-                set_work(j);
-        return 0;
+        return r < 0 ? r : n == ENTRIES_AT_ONCE;
 }
 
-static int seek_realtime(SourceJournal *j, usec_t not_before) {
-        usec_t now = time_now(), from = now > j->lookback ? now - j->lookback : 0;
+static int seek_realtime(SourceJournal *j) {
+        usec_t now = time_now();
 
-        return sd_journal_seek_realtime_usec(j->journal, MAX(from, MIN(not_before, now)));
+        return sd_journal_seek_realtime_usec(j->journal, now > j->lookback ? now - j->lookback : 0);
+}
+
+/* Whether there may have been entries that were not read, are not too old, and are no more. That a journal
+ * kept in memory begins with the boot is no news. */
+static bool has_lost_entries(SourceJournal *j) {
+        usec_t oldest, now = time_now(), up = time_boot();
+        usec_t from = now > j->lookback ? now - j->lookback : 0;
+        usec_t booted = now > up ? now - up + USEC_PER_MINUTE : 0;
+
+        return j->read_to > 0 && sd_journal_get_cutoff_realtime_usec(j->journal, &oldest, NULL) > 0 &&
+               oldest > MAX(MAX(from, j->read_to), booted);
 }
 
 /* Goes to behind the last entry delivered. A cursor that the journal no longer holds (vacuumed, another
- * machine's, damaged) is replaced by its time; entries read twice change nothing. */
+ * machine's, damaged, or the entry is in another file) leaves us with what we know of that entry: the clock
+ * may have been set since, so all is read that is young enough. */
 static int seek(SourceJournal *j) {
+        j->repeating = j->gap = false;
         if (j->cursor && sd_journal_seek_cursor(j->journal, j->cursor) >= 0 &&
                 sd_journal_next(j->journal) > 0 && sd_journal_test_cursor(j->journal, j->cursor) > 0)
                 return 0;
-        source_note(&j->base, SOURCE_NOTE_GAP, NULL);
-        return seek_realtime(j, j->cursor ? j->realtime : 0);
+        if (has_lost_entries(j) && is_worth_a_line(&j->lost_told, time_now()))
+                source_note(&j->base, SOURCE_NOTE_GAP,
+                        "the journal does not reach back to where reading ended; logins may be missing");
+        j->gap = true;
+        j->repeating = !sd_id128_is_null(j->boot);
+        return seek_realtime(j);
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        SourceJournal *j = userdata;
-        int r = sd_journal_process(j->journal);
+/* Delivers what there is, and only then hears of files that came or went: what is open can still be read.
+ * Returns 1 if there may be more, 0, or -errno. */
+static int go_on(SourceJournal *j) {
+        int r = deliver(j);
 
-        (void) source;
-        (void) fd;
-        (void) revents;
-        /* files came or went: the place that libsystemd remembers may be in one of those that went */
+        if (r != 0)
+                return r;
+        r = sd_journal_process(j->journal);
+        if (r < 0)
+                return r;
+        if (r == SD_JOURNAL_NOP) {
+                j->read_to = time_now();
+                return 0;
+        }
+        /* the place that libsystemd remembers may be in a file that went */
         if (r == SD_JOURNAL_INVALIDATE)
                 r = seek(j);
-        if (r < 0)
-                source_note(
-                        &j->base, SOURCE_NOTE_TROUBLE, "the journal can't be followed: %s", strerror(-r));
-        set_work(j);
+        return r < 0 ? r : 1;
+}
+
+static void work(SourceJournal *j) {
+        int r = j->journal ? go_on(j) : 0;
+
+        if (bus_guard_take())
+                on_fault(j);
+        else if (r < 0) {
+                source_note(&j->base, SOURCE_NOTE_TROUBLE, "the journal can't be read: %s", strerror(-r));
+                close_journal(j); /* the next check opens it anew */
+        } else if (j->journal)
+                source_note(&j->base, SOURCE_NOTE_WELL, "the journal can be read again");
+        if (r > 0)
+                set_work(j);
+}
+
+static int on_work(_unused_ sd_event_source *source, void *userdata) {
+        work(userdata);
+        return 0;
+}
+
+static int on_io(
+        _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *userdata) {
+        work(userdata);
         return 0;
 }
 
@@ -315,7 +524,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 static int on_poll(sd_event_source *source, uint64_t usec, void *userdata) {
         SourceJournal *j = userdata;
 
-        (void) on_work(NULL, j);
+        work(j);
         if (usec >= j->poll_until)
                 return 0;
         (void) sd_event_source_set_time(source, usec + j->latency);
@@ -357,15 +566,49 @@ static int add_identifiers(SourceJournal *j) {
         return 0;
 }
 
+/* Opens the journal where it ended. */
+static int follow(SourceJournal *j) {
+        int r = open_journal(j, &j->journal);
+
+        if (r >= 0)
+                r = add_identifiers(j);
+        if (r >= 0)
+                r = sd_event_add_io(j->event, &j->io, sd_journal_get_fd(j->journal),
+                        (uint32_t) sd_journal_get_events(j->journal), on_io, j);
+        /* it reads entries, as `work` does */
+        if (r >= 0)
+                r = sd_event_source_set_priority(j->io, SD_EVENT_PRIORITY_NORMAL + 10);
+        if (r >= 0)
+                r = seek(j);
+        if (r < 0)
+                close_journal(j);
+        else
+                set_work(j);
+        return r;
+}
+
+static void reopen(SourceJournal *j) {
+        int r;
+
+        close_journal(j);
+        r = follow(j);
+        if (r < 0)
+                source_note(&j->base, SOURCE_NOTE_TROUBLE, "the journal can't be opened: %s", strerror(-r));
+}
+
+static void on_place_changed(void *userdata) {
+        SourceJournal *j = userdata;
+
+        if (journal_place_has_changed(j->place))
+                reopen(j);
+}
+
 static void detach(SourceJournal *j) {
+        j->place = journal_place_free(j->place);
         j->poll = sd_event_source_disable_unref(j->poll);
         j->work = sd_event_source_disable_unref(j->work);
-        j->io = sd_event_source_disable_unref(j->io);
+        close_journal(j);
         j->event = sd_event_unref(j->event);
-        if (j->journal)
-                sd_journal_close(TAKE_PTR(j->journal));
-        if (j->streams)
-                sd_journal_close(TAKE_PTR(j->streams));
 }
 
 static int attach(SourceJournal *j, sd_event *event) {
@@ -374,16 +617,8 @@ static int attach(SourceJournal *j, sd_event *event) {
 
         if (sd_id128_get_machine(&machine) >= 0)
                 (void) sd_id128_to_string(machine, j->machine);
-        r = open_journal(j, &j->journal);
-        if (r >= 0)
-                r = add_identifiers(j);
-        if (r < 0)
-                return r;
+        bus_guard_install();
         j->event = sd_event_ref(event);
-        r = sd_event_add_io(event, &j->io, sd_journal_get_fd(j->journal),
-                (uint32_t) sd_journal_get_events(j->journal), on_io, j);
-        if (r < 0)
-                return r;
         r = sd_event_add_defer(event, &j->work, on_work, j);
         if (r < 0)
                 return r;
@@ -393,7 +628,11 @@ static int attach(SourceJournal *j, sd_event *event) {
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(j->poll, SD_EVENT_OFF);
-        return seek(j);
+        (void) sd_event_source_set_priority(j->poll, SD_EVENT_PRIORITY_NORMAL + 10);
+        /* watched before it is opened, so that nothing can slip between */
+        r = journal_place_new(
+                event, j->directory, j->journal_namespace, j->machine, on_place_changed, j, &j->place);
+        return r < 0 ? r : follow(j);
 }
 
 static int source_journal_attach(Source *s, sd_event *event) {
@@ -408,28 +647,36 @@ static int source_journal_attach(Source *s, sd_event *event) {
 static void source_journal_check(Source *s) {
         SourceJournal *j = (SourceJournal *) s;
 
-        if (j->work)
-                set_work(j);
+        if (j->place && (journal_place_has_changed(j->place) || !j->journal))
+                reopen(j);
+        set_work(j);
 }
 
 static void source_journal_encode(Source *s, ByteWriter *w) {
         SourceJournal *j = (SourceJournal *) s;
 
         byte_writer_text(w, span_from_string(strempty(j->cursor)));
-        byte_writer_u64(w, j->realtime);
+        byte_writer_u64(w, j->read_to);
+        byte_writer_raw(w, &j->boot, sizeof(j->boot));
+        byte_writer_u64(w, j->monotonic);
 }
 
 static bool source_journal_decode(Source *s, Span bytes) {
         SourceJournal *j = (SourceJournal *) s;
         ByteReader r = BYTE_READER(bytes);
         Span cursor = byte_reader_text(&r);
-        usec_t realtime = byte_reader_u64(&r);
+        usec_t read_to = byte_reader_u64(&r), monotonic;
+        sd_id128_t boot;
 
+        byte_reader_raw(&r, &boot, sizeof(boot));
+        monotonic = byte_reader_u64(&r);
         if (!byte_reader_complete(&r) || cursor.size > 1024 || memchr(strempty(cursor.data), 0, cursor.size))
                 return false;
         free(j->cursor);
         j->cursor = cursor.size > 0 ? strndup(cursor.data, cursor.size) : NULL;
-        j->realtime = realtime;
+        j->read_to = read_to;
+        j->boot = boot;
+        j->monotonic = monotonic;
         return true;
 }
 

@@ -30,7 +30,7 @@ typedef struct Entry {
 static struct sd_journal {
         Entry entry, before;
         Span rest;
-        bool has_before;
+        bool has_before, at_before;
 } journal, streams;
 
 static unsigned opened;
@@ -111,16 +111,26 @@ int sd_journal_add_match(sd_journal *j _unused_, const void *data, size_t size) 
         return 0;
 }
 
+int sd_journal_add_disjunction(sd_journal *j _unused_) {
+        return 0;
+}
+
+int sd_journal_get_cutoff_realtime_usec(sd_journal *j _unused_, uint64_t *ret, uint64_t *ret_to _unused_) {
+        *ret = FUZZ_NOW;
+        return 1;
+}
+
 int sd_journal_seek_realtime_usec(sd_journal *j _unused_, uint64_t usec _unused_) {
         return 0;
 }
 
-int sd_journal_seek_cursor(sd_journal *j _unused_, const char *cursor _unused_) {
+int sd_journal_seek_cursor(sd_journal *j, const char *cursor _unused_) {
+        j->at_before = false;
         return 0;
 }
 
-int sd_journal_test_cursor(sd_journal *j _unused_, const char *cursor _unused_) {
-        return 0;
+int sd_journal_test_cursor(sd_journal *j, const char *cursor _unused_) {
+        return j == &streams;
 }
 
 int sd_journal_get_cursor(sd_journal *j _unused_, char **ret) {
@@ -132,6 +142,18 @@ int sd_journal_get_realtime_usec(sd_journal *j, uint64_t *ret) {
         if (j->entry.n == FIELDS_MAX - 1)
                 return -EBADMSG;
         *ret = FUZZ_NOW + (j->entry.n % 2) * USEC_PER_DAY;
+        return 0;
+}
+
+/* Of this boot, of an earlier one, or unreadable. */
+int sd_journal_get_monotonic_usec(sd_journal *j, uint64_t *ret, sd_id128_t *ret_boot) {
+        if (j->entry.n == FIELDS_MAX - 2)
+                return -EBADMSG;
+        if (!ret_boot && j->entry.n % 3 == 0)
+                return -ESTALE;
+        *ret = j->entry.n * USEC_PER_SEC;
+        if (ret_boot)
+                *ret_boot = SD_ID128_NULL;
         return 0;
 }
 
@@ -154,8 +176,11 @@ int sd_journal_next(sd_journal *j) {
 
 /* The second reader's place is always the one before. */
 int sd_journal_previous(sd_journal *j) {
+        bool there = journal.has_before && !j->at_before;
+
         MUST(j == &streams);
-        return journal.has_before;
+        j->at_before = true;
+        return there;
 }
 
 int sd_journal_get_data(sd_journal *j, const char *field, const void **ret_data, size_t *ret_size) {
