@@ -25,8 +25,7 @@
 /* Postfix closes a connection that was idle for ten seconds; sendmail keeps it as long as an SMTP session
  * lasts, and does not ask again when it finds it closed. */
 #define IDLE_USEC USEC_PER_HOUR
-/* For the rest of a request, and for reading what has been answered. */
-#define STUCK_USEC (10 * USEC_PER_SEC)
+#define PATIENCE_USEC (10 * USEC_PER_SEC)
 /* Connections accepted before others have their turn. */
 #define ACCEPT_MAX 16
 /* One for each queue directory of Postfix. */
@@ -117,7 +116,11 @@ static void end_for(Connection *c, LookupTrouble trouble) {
 }
 
 static usec_t deadline_of(const Connection *c) {
-        return c->stuck > 0 ? c->stuck + STUCK_USEC : c->used + IDLE_USEC;
+        usec_t patience = c->server->handlers->patience;
+
+        if (c->stuck == 0)
+                return c->used + IDLE_USEC;
+        return c->stuck + (patience > 0 ? patience : PATIENCE_USEC);
 }
 
 /* Has on_sweep() look at the connections no later than then. */

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+#include "basic/time-util.h"
 #include "model/ip-addr.h"
 
 /* Connections at a time, on all sockets together: more SMTP processes than a large host has, and half of the
@@ -32,6 +33,10 @@ typedef struct LookupHandlers {
         bool (*allows)(void *userdata, const IpAddr *address, Span *ret_user);
 
         void (*trouble)(void *userdata, LookupTrouble trouble, uid_t uid);
+
+        /* How long to wait for the rest of a request, and for a client to read its answers; 0: ten seconds.
+         */
+        usec_t patience;
 } LookupHandlers;
 
 /* Handlers are borrowed. Returns 0 or -errno. */

@@ -53,7 +53,7 @@
 /* Changes wait for the batch that they came in, but not for a loop that never runs dry. */
 #define DEADLINE_USEC (25 * USEC_PER_MSEC)
 
-#define RETRY_MIN_USEC (1 * USEC_PER_SEC)
+#define RETRY_USEC (1 * USEC_PER_SEC)
 #define RETRY_MAX_USEC (30 * USEC_PER_SEC)
 
 /* If bases fail for long, changes are looked through for those that no longer matter at this number of them,
@@ -142,7 +142,7 @@ static int failed(Publisher *p, int *error, int r) {
                 p->base_due = true;
         /* explicit flushes in between do not push the next try away */
         if (now >= p->retry_at) {
-                p->retry_delay = MIN(MAX(2 * p->retry_delay, RETRY_MIN_USEC), RETRY_MAX_USEC);
+                p->retry_delay = MIN(MAX(2 * p->retry_delay, p->config.retry), RETRY_MAX_USEC);
                 p->retry_at = now + p->retry_delay;
         }
         (void) report(p, false);
@@ -537,6 +537,8 @@ int publisher_new(const PublisherConfig *config, Publisher **ret) {
         if (!p)
                 return -ENOMEM;
         p->config = *config;
+        if (p->config.retry == 0)
+                p->config.retry = RETRY_USEC;
         p->changes = CHANGE_MAP_INIT;
         p->building = SINK_INIT;
         p->child_fd = -1;

@@ -7,6 +7,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "basic/time-util.h"
 #include "model/relay-entry.h"
 
 typedef struct Publisher Publisher;
@@ -37,6 +38,8 @@ typedef struct PublisherConfig {
          * the publisher. The report is borrowed for the call. */
         void (*on_published)(void *userdata, const PublisherReport *report);
         void *userdata;
+
+        usec_t retry; /* what the first failure waits for, doubling to 30 s; 0: 1 s */
 } PublisherConfig;
 
 /* Makes one that has written nothing yet; the files in place are left alone until the first

@@ -13,7 +13,7 @@
 #include "record-builder.h"
 
 #define TTL 1600u
-#define ROUNDS 12
+#define ROUNDS MORE(6)
 #define STEPS 60
 #define QUESTIONS 150
 
