@@ -15,6 +15,8 @@
 #include "basic/time-util.h"
 
 #define BUFFER_BYTES ((size_t) 128 * 1024)
+/* What is read in search of a line's end before the loop turns: a millisecond. */
+#define BYTES_AT_ONCE ((size_t) 4 * 1024 * 1024)
 
 static uint64_t modified_of(const struct stat *st) {
         return (uint64_t) st->st_mtim.tv_sec * USEC_PER_SEC + (uint64_t) st->st_mtim.tv_nsec / 1000;
@@ -25,7 +27,12 @@ int file_tail_open(FileTail *t, const char *path) {
         int r;
 
         *t = FILE_TAIL_INIT;
-        /* O_NONBLOCK: a FIFO in the place of the log must not hold us */
+        /* a FIFO's writer would take us for its reader, and a device may do something */
+        if (stat(path, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return -EINVAL;
+        /* O_NONBLOCK: nor must a FIFO that has just taken the log's place hold us */
         t->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         if (t->fd < 0)
                 return -errno;
@@ -129,7 +136,52 @@ int file_tail_sync(FileTail *t) {
         return 0;
 }
 
+bool file_tail_is_unfinished(const FileTail *t) {
+        return t->splitter.held > 0 || t->splitter.begin < t->splitter.end;
+}
+
+/* Behind all that was read. */
+static uint64_t read_offset(const FileTail *t) {
+        const LineSplitter *s = &t->splitter;
+
+        return t->position.offset + s->taken + s->held + (s->end - s->begin);
+}
+
+uint64_t file_tail_size(const FileTail *t) {
+        struct stat st;
+
+        return fstat(t->fd, &st) < 0 ? 0 : (uint64_t) st.st_size;
+}
+
+bool file_tail_is_at_end(const FileTail *t) {
+        return file_tail_size(t) == read_offset(t);
+}
+
+/* A writer that does not append goes on where it was when its log is cut short, and leaves a hole of any
+ * size before that. There is no newline in it, so the rest of an over-long line, which is dropped, passes
+ * over it. Returns 0 or -errno. */
+static int skip_hole(FileTail *t) {
+        off_t at = (off_t) read_offset(t), data;
+        struct stat st;
+
+        if (!t->splitter.dropping)
+                return 0;
+        /* before the look for data: what is appended after it must not be passed over */
+        if (fstat(t->fd, &st) < 0)
+                return -errno;
+        data = lseek(t->fd, at, SEEK_DATA);
+        if (data < 0 && errno == ENXIO)
+                data = st.st_size;
+        data = MAX(data, at);
+        if (lseek(t->fd, data, SEEK_SET) < 0)
+                return -errno;
+        line_splitter_skip(&t->splitter, (uint64_t) (data - at));
+        return 0;
+}
+
 int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut) {
+        size_t done = 0;
+
         for (;;) {
                 char *space;
                 size_t room;
@@ -141,6 +193,11 @@ int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut) {
                 r = file_tail_sync(t);
                 if (r < 0)
                         return r == -EIO ? FILE_TAIL_REPLACED : r;
+                if (done >= BYTES_AT_ONCE)
+                        return FILE_TAIL_BUSY;
+                r = skip_hole(t);
+                if (r < 0)
+                        return r;
                 space = line_splitter_space(&t->splitter, &room);
                 do
                         n = read(t->fd, space, room);
@@ -148,9 +205,13 @@ int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut) {
                 if (n < 0)
                         return -errno;
                 line_splitter_fill(&t->splitter, (size_t) n);
+                done += (size_t) n;
+                t->reads += n > 0;
                 /* after the read and before any of it is believed: then what was read is what came next */
-                if (!same_content(t))
+                if (!same_content(t)) {
+                        t->splitter.end -= (size_t) n;
                         return FILE_TAIL_REPLACED;
+                }
                 if (n == 0)
                         return FILE_TAIL_END;
         }

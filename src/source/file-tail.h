@@ -25,6 +25,7 @@ typedef struct FileTail {
         int fd;
         FilePosition position;
         LineSplitter splitter;
+        uint64_t reads; /* how often something was read */
 } FileTail;
 
 #define FILE_TAIL_INIT ((FileTail){.fd = -1})
@@ -32,11 +33,12 @@ typedef struct FileTail {
 typedef enum FileTailState {
         FILE_TAIL_MORE,     /* a line was set */
         FILE_TAIL_END,      /* at the end for now */
+        FILE_TAIL_BUSY,     /* no line yet, and more to be read: it is an over-long one */
         FILE_TAIL_REPLACED, /* the content is not what it was: read it from its start */
 } FileTailState;
 
-/* Opens a regular file for tailing from its start. Returns 0, -EINVAL for something that is no regular file,
- * or -errno; the caller ends it with file_tail_done() in any case. */
+/* Opens a regular file for tailing from its start. Returns 0, -EINVAL for something that is no regular file
+ * (which is not opened), or -errno; the caller ends it with file_tail_done() in any case. */
 int file_tail_open(FileTail *t, const char *path);
 void file_tail_done(FileTail *t);
 
@@ -57,6 +59,15 @@ int file_tail_rewind(FileTail *t);
 /* Reads the next line. Returns one of FileTailState, or -errno; *ret_line is borrowed until the next call
  * and *ret_cut says that it is only the beginning of an over-long one. */
 int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut);
+
+/* True while the last line that was read has not ended. */
+bool file_tail_is_unfinished(const FileTail *t);
+
+/* Its size now, bytes; 0 if that can't be told. */
+uint64_t file_tail_size(const FileTail *t);
+
+/* True if nothing is in the file but what was read of it. */
+bool file_tail_is_at_end(const FileTail *t);
 
 /* Brings the position up to the last line that was delivered; file_tail_next() does so only now and then.
  * What is saved beside the position must have seen exactly the lines before it. Returns 0 or -errno. */

@@ -32,6 +32,11 @@ void line_splitter_fill(LineSplitter *s, size_t n) {
         s->end += n;
 }
 
+void line_splitter_skip(LineSplitter *s, uint64_t n) {
+        assert(s->dropping && s->begin == s->end);
+        s->held += n;
+}
+
 /* Takes n bytes out; `ends` says that the last of them is a newline. */
 static void take(LineSplitter *s, size_t n, bool ends) {
         s->begin += n;

@@ -12,12 +12,12 @@
 
 typedef struct LineSplitter {
         char *buffer;
-        size_t size;   /* of the buffer */
-        size_t begin;  /* of what was not yet taken */
-        size_t end;    /* of what was read */
-        size_t taken;  /* bytes of the whole lines taken out so far, newlines included */
-        size_t held;   /* bytes taken out since: of an over-long line that has not ended yet */
-        bool dropping; /* inside an over-long line */
+        size_t size;    /* of the buffer */
+        size_t begin;   /* of what was not yet taken */
+        size_t end;     /* of what was read */
+        uint64_t taken; /* bytes of the whole lines taken out so far, newlines included */
+        uint64_t held;  /* bytes taken out since: of an over-long line that has not ended yet */
+        bool dropping;  /* inside an over-long line */
 } LineSplitter;
 
 /* `size` is the buffer's, at least 2 × LINE_MAX_BYTES. Returns 0 or -ENOMEM. */
@@ -28,6 +28,9 @@ void line_splitter_done(LineSplitter *s);
 char *line_splitter_space(LineSplitter *s, size_t *ret_size);
 /* Says how much was put there. */
 void line_splitter_fill(LineSplitter *s, size_t n);
+
+/* Inside an over-long line, and with nothing buffered: passes over n bytes without a newline. */
+void line_splitter_skip(LineSplitter *s, uint64_t n);
 
 /* Takes the next line, its newline (and a CR before it) left out but still standing behind it; borrowed
  * until the next line_splitter_space(). Returns true and sets *ret_cut for the beginning of an over-long

@@ -150,6 +150,10 @@ int path_watch_new(
         return 0;
 }
 
+void path_watch_renew(PathWatch *w) {
+        (void) walk(w);
+}
+
 PathWatch *path_watch_free(PathWatch *w) {
         if (!w)
                 return NULL;

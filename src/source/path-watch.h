@@ -19,6 +19,10 @@ typedef void (*PathWatchHandler)(void *userdata);
 int path_watch_new(
         sd_event *event, const char *path, PathWatchHandler handler, void *userdata, PathWatch **ret);
 
+/* Walks the path anew, for what no event tells: another file system mounted on the way, a directory that can
+ * be watched only now. The handler is not called. */
+void path_watch_renew(PathWatch *w);
+
 PathWatch *path_watch_free(PathWatch *w);
 
 DEFINE_CLEANUP(PathWatch *, path_watch_free)

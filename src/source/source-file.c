@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file source. `current` is what the path names now; `old` are files that it named before and that may
  * still be written to, oldest first: a syslogd goes on writing to a renamed log until it is told. Old ones
- * are always read to their end before the current one. */
+ * are always read to their end before the current one. A line that may be the rest of another one is never
+ * delivered, whichever files the two halves are in. */
 
 #include "source/source-file.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
-#include <stdio.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "source/file-tail.h"
+#include "source/log-siblings.h"
 #include "source/log-stamp.h"
 #include "source/path-watch.h"
 
@@ -23,15 +18,26 @@
 #define OLD_MAX 16
 /* How long a rotated file that nobody writes to is kept open: longer than any syslogd takes to reopen. */
 #define OLD_KEEP_USEC (2 * USEC_PER_MINUTE)
-/* Lines in one go, so that the loop turns while a large log is read: some milliseconds. */
+/* How long a log may be away, as between a rotation and the next line, before it is told. */
+#define GONE_USEC (10 * USEC_PER_MINUTE)
+/* Lines in one go, so that the loop turns while a large log is read: some milliseconds. A long line counts
+ * as several. */
 #define LINES_AT_ONCE 8192
+#define LINE_UNIT_BYTES 512
+/* Rotated files get new names while they are looked for. */
+#define PASSES_MAX 8
 
 typedef struct Tail {
         FileTail file;
         sd_event_source *watch;
         usec_t last_line; /* when something was last read from it */
+        uint64_t serial;  /* which of all that were ever opened */
+        uint64_t reads;   /* of file.reads, when the older ones were last looked at */
         bool over;        /* it was cut short: there is nothing more for us */
         bool unknown;     /* what was written before its next line may not be what was read before it */
+        bool begun;       /* it has been read before its next line */
+        bool follows;     /* its first line was written after the last one of the tail before it */
+        bool within;      /* its first line is the rest of one */
 } Tail;
 
 typedef struct SourceFile {
@@ -44,9 +50,20 @@ typedef struct SourceFile {
         Tail *current; /* NULL: the path names no file that can be read */
         Tail *old[OLD_MAX];
         size_t n_old;
+        uint64_t serials;    /* given so far */
+        uint64_t last;       /* serial of the tail that the last line was of; 0: not known */
+        usec_t gone_since;   /* 0: the path names something */
         FilePosition *saved; /* from the state, oldest first; gone after attach */
         size_t n_saved;
+        uint32_t saved_last; /* which of them the last line was of, from 1 on; 0: not known */
 } SourceFile;
+
+/* What became of the file that a position was in. */
+typedef enum Fate {
+        FATE_UNKNOWN, /* what followed the position may be lost, and nobody can tell where it is */
+        FATE_TOLD,    /* it can't be read, and that was told */
+        FATE_WELL,    /* nothing of it is lost */
+} Fate;
 
 static Tail *tail_free(Tail *t) {
         if (!t)
@@ -87,6 +104,7 @@ static int tail_open(SourceFile *f, const char *path, Tail **ret) {
         if (r < 0)
                 return r;
         t->last_line = time_now();
+        t->serial = ++f->serials;
         *ret = TAKE_PTR(t);
         return 0;
 }
@@ -114,136 +132,230 @@ static void note_gap(SourceFile *f, const char *unread) {
                 source_note(&f->base, SOURCE_NOTE_GAP, NULL);
 }
 
+static Tail *tail_before(const SourceFile *f, const Tail *t) {
+        for (size_t i = f->n_old; i > 0; i--)
+                if (t == (i == f->n_old ? f->current : f->old[i]))
+                        return f->old[i - 1];
+        return NULL;
+}
+
+/* Takes one out of the old ones; `newest` is the tail that follows the last of them. */
+static Tail *take_old(SourceFile *f, size_t i, Tail *newest) {
+        Tail *t = f->old[i], *next = i + 1 < f->n_old ? f->old[i + 1] : newest;
+
+        if (next && next->follows) {
+                next->within |= file_tail_is_unfinished(&t->file);
+                next->follows = false;
+        }
+        memmove(f->old + i, f->old + i + 1, sizeof(f->old[0]) * (f->n_old - i - 1));
+        f->n_old--;
+        return t;
+}
+
+static bool has_more(const Tail *t) {
+        return !t->over && !file_tail_is_at_end(&t->file);
+}
+
 static void add_old(SourceFile *f, Tail *t) {
+        size_t i = 0;
+
         if (f->n_old == OLD_MAX) {
-                note_gap(f, f->base.name);
-                tail_free(f->old[0]);
-                memmove(f->old, f->old + 1, sizeof(f->old[0]) * --f->n_old);
+                while (i < OLD_MAX && has_more(f->old[i]))
+                        i++;
+                if (i == OLD_MAX) {
+                        note_gap(f, f->base.name);
+                        i = 0;
+                }
+                tail_free(take_old(f, i, t));
         }
         f->old[f->n_old++] = t;
 }
 
-/* ---- rotated siblings ---- */
+/* A file of which nothing was read: is what precedes it known, and did that end within a line? */
+static void begin_anew(SourceFile *f, Tail *t) {
+        _cleanup_(log_siblings_done) LogSiblings siblings = {0};
 
-typedef struct Sibling {
-        char path[PATH_MAX];
-        uint64_t device, inode, modified;
-        bool compressed;
-} Sibling;
-
-/* "mail.log.1", "mail.log-20261121" for mail.log; "@4000….s" for multilog's "current" */
-static bool is_sibling_name(const char *name, const char *base) {
-        size_t n = strlen(base);
-
-        if (streq(base, "current"))
-                return name[0] == '@';
-        return strncmp(name, base, n) == 0 && (name[n] == '.' || name[n] == '-');
+        t->follows = f->n_old > 0;
+        if (t->follows)
+                return;
+        log_siblings_find(f->base.name, &siblings);
+        t->within = log_siblings_end_within_line(&siblings, t->file.position.device, t->file.position.inode);
 }
 
-static bool is_compressed_name(const char *name) {
-        static const char *const ends[] = {".gz", ".xz", ".bz2", ".zst", ".lz4", ".Z"};
-        size_t n = strlen(name);
+/* ---- rotated files that were missed ---- */
 
-        for (size_t i = 0; i < ELEMENTSOF(ends); i++)
-                if (n > strlen(ends[i]) && streq(name + n - strlen(ends[i]), ends[i]))
+static bool is_among(Tail *const *tails, size_t n, uint64_t device, uint64_t inode) {
+        for (size_t i = 0; i < n; i++)
+                if (same_file(tails[i], device, inode))
                         return true;
         return false;
 }
 
 static int compare_modified(const void *a, const void *b) {
-        const Sibling *x = a, *y = b;
+        const Tail *x = *(Tail *const *) a, *y = *(Tail *const *) b;
+        uint64_t p = x->file.position.modified, q = y->file.position.modified;
 
-        return x->modified < y->modified ? -1 : x->modified > y->modified;
+        return (p > q) - (p < q);
 }
 
-/* All files beside the log that may have been the log, oldest first. The caller frees the array. */
-static size_t find_siblings(const SourceFile *f, Sibling **ret) {
-        char directory_text[PATH_MAX], base_text[PATH_MAX];
-        const char *directory, *base;
-        Sibling *found = NULL;
-        struct dirent *entry;
+/* Opens what was written since `since` and is not open yet, the newest first, and returns how many they are.
+ * A rotation may be at work: what a name stands for when it is opened counts, and then all names are read
+ * again. */
+static size_t open_missed(
+        SourceFile *f, usec_t since, Tail *current, LogSiblings *siblings, Tail *found[static OLD_MAX]) {
+        bool again = true;
         size_t n = 0;
-        DIR *d;
 
-        *ret = NULL;
-        (void) snprintf(directory_text, sizeof(directory_text), "%s", f->base.name);
-        (void) snprintf(base_text, sizeof(base_text), "%s", f->base.name);
-        directory = dirname(directory_text);
-        base = basename(base_text);
-        d = opendir(directory);
-        if (!d)
-                return 0;
-        while ((entry = readdir(d)) && n < 1024) {
-                Sibling s = {0}, *more;
-                struct stat st;
+        for (unsigned pass = 0; again && pass < PASSES_MAX; pass++) {
+                again = false;
+                log_siblings_done(siblings);
+                log_siblings_find(f->base.name, siblings);
+                for (size_t i = siblings->n; i > 0 && siblings->items[i - 1].modified >= since; i--) {
+                        const LogSibling *s = &siblings->items[i - 1];
+                        Tail *t;
+                        int r;
 
-                if (!is_sibling_name(entry->d_name, base) ||
-                        snprintf(s.path, sizeof(s.path), "%s/%s", directory, entry->d_name) >=
-                                (int) sizeof(s.path) ||
-                        lstat(s.path, &st) < 0 || !S_ISREG(st.st_mode))
-                        continue;
-                s.device = st.st_dev;
-                s.inode = st.st_ino;
-                s.modified =
-                        (uint64_t) st.st_mtim.tv_sec * USEC_PER_SEC + (uint64_t) st.st_mtim.tv_nsec / 1000;
-                s.compressed = is_compressed_name(entry->d_name);
-                more = realloc(found, (n + 1) * sizeof(Sibling));
-                if (!more)
-                        break;
-                found = more;
-                found[n++] = s;
+                        if (s->compressed || is_open(f, s->device, s->inode) ||
+                                same_file(current, s->device, s->inode) ||
+                                is_among(found, n, s->device, s->inode))
+                                continue;
+                        r = n < OLD_MAX ? tail_open(f, s->path, &t) : -EMFILE;
+                        if (r < 0) {
+                                again |= r == -ENOENT;
+                                if (r != -ENOENT && pass == 0)
+                                        note_gap(f, s->path);
+                                continue;
+                        }
+                        found[n++] = t;
+                        if (same_file(t, s->device, s->inode))
+                                continue;
+                        again = true;
+                        n--;
+                        if (is_open(f, t->file.position.device, t->file.position.inode) ||
+                                same_file(current, t->file.position.device, t->file.position.inode) ||
+                                is_among(found, n, t->file.position.device, t->file.position.inode))
+                                tail_free(t);
+                        else
+                                n++;
+                }
         }
-        (void) closedir(d);
-        if (n > 0)
-                qsort(found, n, sizeof(Sibling), compare_modified);
-        *ret = found;
+        qsort(found, n, sizeof(found[0]), compare_modified);
         return n;
+}
+
+/* Whether what a compressed file holds is open here, or it is only being made. */
+static bool is_known_compressed(const SourceFile *f, const LogSiblings *siblings, const LogSibling *s) {
+        const char *ending = strrchr(s->path, '.');
+        uint32_t size;
+
+        for (size_t i = 0; ending && i < siblings->n; i++)
+                if (strlen(siblings->items[i].path) == (size_t) (ending - s->path) &&
+                        memcmp(siblings->items[i].path, s->path, (size_t) (ending - s->path)) == 0)
+                        return true;
+        if (!log_sibling_unpacked_size(s->path, &size))
+                return false;
+        for (size_t i = 0; i < f->n_old; i++)
+                if ((uint32_t) file_tail_size(&f->old[i]->file) == size)
+                        return true;
+        return false;
+}
+
+/* Says that a compressed file was not read: from when to when, and how to see what is in it. `skip` is how
+ * much of it is known. */
+static void note_compressed(SourceFile *f, const LogSibling *s, usec_t from, uint64_t skip) {
+        char from_text[TIME_TEXT_BYTES], to_text[TIME_TEXT_BYTES];
+        uint32_t size;
+
+        time_stamp_format(from_text, MIN(from, s->modified));
+        time_stamp_format(to_text, s->modified);
+        if (log_sibling_unpacked_size(s->path, &size))
+                source_note(&f->base, SOURCE_NOTE_GAP,
+                        "%s was compressed before it was read; the logins in it are not known, from %s to "
+                        "%s: "
+                        "zcat <%s | tail -c +%" PRIu64 " | authrelayctl explain",
+                        s->path, from_text, to_text, s->path, skip + 1);
+        else
+                source_note(&f->base, SOURCE_NOTE_GAP,
+                        "%s was compressed before it was read; the logins in it are not known, from %s to "
+                        "%s",
+                        s->path, from_text, to_text);
+}
+
+/* The compressed files among the siblings. The oldest is the one that was left unless that is `found`. */
+static Fate judge_compressed(
+        SourceFile *f, const LogSiblings *siblings, const FilePosition *left, bool found) {
+        Fate fate = found ? FATE_WELL : FATE_UNKNOWN;
+        usec_t from = left->modified;
+        unsigned told = 0;
+
+        for (size_t i = 0; i < siblings->n; i++) {
+                const LogSibling *s = &siblings->items[i];
+                bool own = fate == FATE_UNKNOWN;
+                uint32_t size;
+
+                /* logrotate gives a compressed file the time of the log in whole seconds */
+                if (s->modified + (s->compressed ? USEC_PER_SEC : 0) < left->modified)
+                        continue;
+                if (!s->compressed || is_known_compressed(f, siblings, s)) {
+                        from = MAX(from, s->modified);
+                        continue;
+                }
+                if (own && log_sibling_unpacked_size(s->path, &size) && size == (uint32_t) left->offset)
+                        fate = FATE_WELL;
+                else if (s->modified + USEC_PER_SEC > from) {
+                        if (told++ < OLD_MAX)
+                                note_compressed(f, s, from, own ? left->offset : 0);
+                        if (own)
+                                fate = FATE_TOLD;
+                }
+                from = MAX(from, s->modified);
+        }
+        if (told > OLD_MAX)
+                source_note(&f->base, SOURCE_NOTE_GAP, "%s: %u more compressed files were not read",
+                        f->base.name, told - OLD_MAX);
+        return fate;
 }
 
 /* Files that were the log after it was left at a position, and that nobody has read: rotated away between
  * two looks. Some may be of the same moment, for the clock of files is coarse; one read again changes
  * nothing. Of a copy (copytruncate) only what follows the position is read. One may also be a copy of the
  * current file, and what was dropped as the rest of a torn message come again: nobody can tell what precedes
- * what. */
-static void add_missed(SourceFile *f, const FilePosition *left, Tail *current) {
-        _cleanup_free_ Sibling *siblings = NULL;
-        size_t n = find_siblings(f, &siblings);
+ * what. `found`: the file of the position is open. */
+static Fate add_missed(SourceFile *f, const FilePosition *left, bool found, Tail *current) {
+        _cleanup_(log_siblings_done) LogSiblings siblings = {0};
+        Tail *missed[OLD_MAX];
+        size_t n = open_missed(f, left->modified, current, &siblings, missed);
+        bool follows = found;
 
         for (size_t i = 0; i < n; i++) {
-                const Sibling *s = &siblings[i];
-                Tail *t;
+                Tail *t = missed[i];
 
-                if (s->modified < left->modified || is_open(f, s->device, s->inode) ||
-                        same_file(current, s->device, s->inode))
-                        continue;
-                if (s->compressed)
-                        note_gap(f, s->path);
-                else if (tail_open(f, s->path, &t) >= 0) {
-                        if (file_tail_resembles(&t->file, left))
-                                (void) file_tail_skip(&t->file, left);
-                        t->unknown = true;
-                        if (current)
-                                current->unknown = true;
-                        add_old(f, t);
-                }
+                if (file_tail_resembles(&t->file, left) && file_tail_skip(&t->file, left) >= 0)
+                        found = t->begun = true;
+                t->follows = !t->begun && follows && f->n_old > 0;
+                t->unknown = true;
+                follows = true;
+                add_old(f, t);
         }
+        if (n > 0 && current) {
+                current->unknown = true;
+                current->follows = !current->begun;
+        }
+        return judge_compressed(f, &siblings, left, found);
 }
 
 /* Opens the file that a saved position was in, under whatever name it has now. */
 static Tail *find_saved(SourceFile *f, const FilePosition *p) {
-        _cleanup_free_ Sibling *siblings = NULL;
-        size_t n = find_siblings(f, &siblings);
+        _cleanup_(tail_freep) Tail *t = NULL;
+        _cleanup_free_ char *path = NULL;
 
-        for (size_t i = 0; i < n; i++) {
-                _cleanup_(tail_freep) Tail *t = NULL;
-
-                if (siblings[i].inode != p->inode || siblings[i].device != p->device ||
-                        tail_open(f, siblings[i].path, &t) < 0)
-                        continue;
-                if (file_tail_matches(&t->file, p) && file_tail_seek(&t->file, p) >= 0)
-                        return TAKE_PTR(t);
-        }
-        return NULL;
+        if (p->head_size > 0)
+                path = log_sibling_find_inode(f->base.name, p->device, p->inode);
+        if (!path || tail_open(f, path, &t) < 0 || !file_tail_matches(&t->file, p) ||
+                file_tail_seek(&t->file, p) < 0)
+                return NULL;
+        t->begun = true;
+        return TAKE_PTR(t);
 }
 
 /* ---- lines ---- */
@@ -267,11 +379,56 @@ static void deliver_line(SourceFile *f, Span line, bool cut, usec_t now) {
 /* The current file was cut short (copytruncate): it is read from its start, but its copy first. Returns
  * false: there is more to be read. */
 static bool restart(SourceFile *f) {
-        FilePosition left = f->current->file.position;
+        Tail *t = f->current;
+        FilePosition left = t->file.position;
 
-        f->current->over = file_tail_rewind(&f->current->file) < 0;
-        add_missed(f, &left, f->current);
+        /* where there is no copy that says how the line went on, the file goes on with the rest of it */
+        t->within = file_tail_is_unfinished(&t->file);
+        t->begun = t->follows = false;
+        t->over = file_tail_rewind(&t->file) < 0;
+        (void) add_missed(f, &left, false, t);
         return false;
+}
+
+/* The first line of a file is the rest of another if what came before it ended within a line: multilog
+ * splits a long one over two files, and a writer may be between two write(2)s when its log is cut short. A
+ * client may have chosen what the rest looks like. */
+static bool is_rest(const SourceFile *f, const Tail *t) {
+        const Tail *before = t->follows ? tail_before(f, t) : NULL;
+
+        if (t->begun)
+                return false;
+        return before ? file_tail_is_unfinished(&before->file) : t->within;
+}
+
+static bool read_tail(SourceFile *f, Tail *t, unsigned *budget);
+
+/* What a writer wrote to an older file before it went on to this one may have come after we were at the
+ * older one's end, but it is there now. */
+static void read_older(SourceFile *f, Tail *t) {
+        if (t->reads == t->file.reads)
+                return;
+        t->reads = t->file.reads;
+        for (size_t i = 0; i < f->n_old && f->old[i] != t; i++) {
+                unsigned budget = LINES_AT_ONCE;
+
+                (void) read_tail(f, f->old[i], &budget);
+        }
+}
+
+static void on_line(SourceFile *f, Tail *t, Span line, bool cut, usec_t now) {
+        bool rest = is_rest(f, t);
+        /* two files that are written to in turns: what was read last is not what was written last */
+        bool mixed = t->begun && f->last != 0 && f->last != t->serial;
+
+        if (t->unknown || rest || mixed)
+                note_gap(f, NULL);
+        t->unknown = false;
+        t->begun = true;
+        t->last_line = now;
+        f->last = t->serial;
+        if (!rest)
+                deliver_line(f, line, cut, now);
 }
 
 /* Reads up to *budget lines. Returns true when it is at the end for now. */
@@ -289,15 +446,14 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
 
                 switch (r) {
                 case FILE_TAIL_MORE:
-                        (*budget)--;
-                        t->last_line = now;
-                        if (t->unknown)
-                                note_gap(f, NULL);
-                        t->unknown = false;
-                        deliver_line(f, line, cut, now);
+                        *budget -= MIN(*budget, 1 + (unsigned) (line.size / LINE_UNIT_BYTES));
+                        read_older(f, t);
+                        on_line(f, t, line, cut, now);
                         break;
                 case FILE_TAIL_END:
                         return true;
+                case FILE_TAIL_BUSY:
+                        return false;
                 case FILE_TAIL_REPLACED:
                         note_gap(f, NULL);
                         if (t == f->current)
@@ -314,16 +470,23 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
         return false;
 }
 
+/* Whether a file that came after this old one has been written to: else its writer was never told. */
+static bool has_successor(const SourceFile *f, size_t i) {
+        while (++i < f->n_old)
+                if (f->old[i]->begun)
+                        return true;
+        return f->current && f->current->begun;
+}
+
 static void close_quiet(SourceFile *f) {
         usec_t now = time_now();
-        size_t kept = 0;
 
-        for (size_t i = 0; i < f->n_old; i++)
-                if (now - f->old[i]->last_line > OLD_KEEP_USEC && now >= f->old[i]->last_line)
-                        tail_free(f->old[i]);
-                else
-                        f->old[kept++] = f->old[i];
-        f->n_old = kept;
+        for (size_t i = f->n_old; i > 0; i--) {
+                usec_t last = f->old[i - 1]->last_line;
+
+                if (now >= last && now - last > OLD_KEEP_USEC && has_successor(f, i - 1))
+                        tail_free(take_old(f, i - 1, f->current));
+        }
 }
 
 static int on_work(sd_event_source *source, void *userdata) {
@@ -343,31 +506,57 @@ static int on_work(sd_event_source *source, void *userdata) {
 
 /* ---- what the path names ---- */
 
+/* The path names no file that can be read. */
+static void on_missing(SourceFile *f, int error) {
+        usec_t now = time_now();
+
+        if (error == -ENOENT && f->current) {
+                /* a renamed log stays the current one until its successor is there */
+                if (f->gone_since == 0 || now < f->gone_since)
+                        f->gone_since = now;
+                if (now - f->gone_since < GONE_USEC)
+                        return;
+        }
+        source_note(&f->base, SOURCE_NOTE_TROUBLE, "%s can't be opened: %s", f->base.name,
+                error == -EINVAL ? "it is not a regular file" : strerror(-error));
+}
+
+/* The path has come to name another file. */
+static void take_up(SourceFile *f, Tail *t) {
+        /* without a current one, which was not there at the start, the newest old one was it */
+        if (f->current)
+                add_old(f, TAKE_PTR(f->current));
+        for (size_t i = 0; i < f->n_old; i++)
+                if (same_file(f->old[i], t->file.position.device, t->file.position.inode)) {
+                        Tail *known = take_old(f, i, NULL);
+
+                        /* it has come back, as a directory does, or a link that is set to and fro */
+                        f->current = known->over ? t : known;
+                        tail_free(known->over ? known : t);
+                        return;
+                }
+        begin_anew(f, t);
+        if (f->n_old > 0) {
+                FilePosition left = f->old[f->n_old - 1]->file.position;
+
+                (void) add_missed(f, &left, true, t);
+        }
+        f->current = t;
+}
+
 /* Looks at the path anew: the same file, another one, or none. */
 static void look(SourceFile *f) {
         _cleanup_(tail_freep) Tail *t = NULL;
         int r = tail_open(f, f->base.name, &t);
 
         close_quiet(f);
-        if (r < 0) {
-                /* a renamed log stays the current one until its successor is there */
-                if (r != -ENOENT || !f->current)
-                        source_note(&f->base, SOURCE_NOTE_TROUBLE, "%s can't be opened: %s", f->base.name,
-                                strerror(-r));
-                want_work(f);
-                return;
-        }
-        source_note(&f->base, SOURCE_NOTE_WELL, "%s is open", f->base.name);
-        if (!same_file(f->current, t->file.position.device, t->file.position.inode)) {
-                /* without a current one, which was not there at the start, the newest old one was it */
-                if (f->current)
-                        add_old(f, TAKE_PTR(f->current));
-                if (f->n_old > 0) {
-                        FilePosition left = f->old[f->n_old - 1]->file.position;
-
-                        add_missed(f, &left, t);
-                }
-                f->current = TAKE_PTR(t);
+        if (r < 0)
+                on_missing(f, r);
+        else {
+                f->gone_since = 0;
+                source_note(&f->base, SOURCE_NOTE_WELL, "%s is open", f->base.name);
+                if (!same_file(f->current, t->file.position.device, t->file.position.inode))
+                        take_up(f, TAKE_PTR(t));
         }
         want_work(f);
 }
@@ -376,32 +565,64 @@ static void on_path_changed(void *userdata) {
         look(userdata);
 }
 
+/* The file that was read before the stop is not to be found. */
+static void note_lost(SourceFile *f, const FilePosition *left) {
+        char text[TIME_TEXT_BYTES];
+
+        source_note(&f->base, SOURCE_NOTE_GAP,
+                "%s is not the file that was read until %s, and that one is gone; what was logged there "
+                "after "
+                "that is not known",
+                f->base.name, time_stamp_format(text, left->modified));
+}
+
+/* Takes up one saved position. Returns the tail that it was in, or NULL. */
+static Tail *resume_one(SourceFile *f, const FilePosition *p) {
+        Tail *t;
+
+        if (f->current && file_tail_matches(&f->current->file, p)) {
+                if (file_tail_seek(&f->current->file, p) < 0)
+                        return NULL;
+                f->current->begun = true;
+                return f->current;
+        }
+        t = find_saved(f, p);
+        if (t)
+                add_old(f, t);
+        return t;
+}
+
 /* Takes up the saved positions, oldest first; the last one was the log's own. What was written before the
  * first line that is read now is unknown without one that fits: the line may be the rest of a torn one. */
 static void resume(SourceFile *f) {
         const FilePosition *left = NULL; /* from where on files may be missing */
-        bool lost = f->n_saved == 0;
+        unsigned lost = f->n_saved == 0 ? 1 : 0;
+        bool found = false; /* the file of `left` is open */
+        Fate fate = FATE_UNKNOWN;
 
         for (size_t i = 0; i < f->n_saved; i++) {
                 const FilePosition *p = &f->saved[i];
-                bool is_last = i + 1 == f->n_saved;
-                Tail *t;
+                Tail *t = resume_one(f, p);
 
-                if (f->current && file_tail_matches(&f->current->file, p))
-                        lost |= file_tail_seek(&f->current->file, p) < 0;
-                else if ((t = find_saved(f, p))) {
-                        add_old(f, t);
-                        if (is_last && !left)
-                                left = p;
-                } else {
-                        lost = true;
-                        if (!left)
-                                left = p;
+                if (t && i + 1 == f->saved_last)
+                        f->last = t->serial;
+                lost += !t;
+                if (!left && (!t || (i + 1 == f->n_saved && t != f->current))) {
+                        left = p;
+                        found = t;
                 }
         }
         if (left)
-                add_missed(f, left, f->current);
-        if (lost)
+                fate = add_missed(f, left, found, f->current);
+        if (f->current && !f->current->begun && !f->current->follows)
+                begin_anew(f, f->current);
+        if (lost == 1 && left && fate == FATE_WELL)
+                lost = 0;
+        /* what a restored log says again is no loss */
+        if (lost && left && fate == FATE_UNKNOWN && left->offset > 0 &&
+                !(f->current && file_tail_resembles(&f->current->file, left)))
+                note_lost(f, left);
+        else if (lost)
                 note_gap(f, NULL);
         f->saved = (free(f->saved), NULL);
         f->n_saved = 0;
@@ -431,23 +652,32 @@ static int source_file_attach(Source *s, sd_event *event) {
 }
 
 static void source_file_check(Source *s) {
-        look((SourceFile *) s);
+        SourceFile *f = (SourceFile *) s;
+
+        path_watch_renew(f->path_watch);
+        look(f);
 }
 
 static void source_file_encode(Source *s, ByteWriter *w) {
-        static const FilePosition none;
         SourceFile *f = (SourceFile *) s;
         bool waiting = f->saved != NULL;
         size_t n = waiting ? f->n_saved : f->n_old + (f->current ? 1 : 0);
+        uint32_t last = waiting ? f->saved_last : 0;
 
+        for (size_t i = 0; !waiting && i < n; i++)
+                if ((i < f->n_old ? f->old[i] : f->current)->serial == f->last)
+                        last = (uint32_t) i + 1;
         byte_writer_u32(w, (uint32_t) n);
+        byte_writer_u32(w, last);
         byte_writer_u64(w, f->clock.latest);
         for (size_t i = 0; i < n; i++) {
                 Tail *t = i < f->n_old ? f->old[i] : f->current;
                 const FilePosition *p = waiting ? &f->saved[i] : &t->file.position;
+                /* matches nothing, but what is newer can be found by it */
+                FilePosition none = {.modified = p->modified};
 
-                /* a position that can't be brought up to date belongs to a file that has been replaced: this
-                 * one matches nothing, and that is a gap; the tail itself will see it when it reads on */
+                /* a position that can't be brought up to date belongs to a file that has been replaced, and
+                 * that is a gap; the tail itself will see it when it reads on */
                 if (!waiting && file_tail_sync(&t->file) < 0)
                         p = &none;
                 file_position_encode(p, w);
@@ -458,10 +688,10 @@ static bool source_file_decode(Source *s, Span bytes) {
         SourceFile *f = (SourceFile *) s;
         _cleanup_free_ FilePosition *saved = NULL;
         ByteReader r = BYTE_READER(bytes);
-        uint32_t n = byte_reader_u32(&r);
+        uint32_t n = byte_reader_u32(&r), last = byte_reader_u32(&r);
         uint64_t latest = byte_reader_u64(&r);
 
-        if (r.failed || n > OLD_MAX + 1)
+        if (r.failed || n > OLD_MAX + 1 || last > n)
                 return false;
         saved = calloc(n + 1, sizeof(FilePosition));
         if (!saved)
@@ -473,6 +703,7 @@ static bool source_file_decode(Source *s, Span bytes) {
                 return false;
         f->saved = TAKE_PTR(saved);
         f->n_saved = n;
+        f->saved_last = last;
         f->clock.latest = MIN(latest, time_now());
         return true;
 }
