@@ -235,6 +235,16 @@ static int add_file(Reading *reading, const IniPlace *place, const char *value, 
         return 0;
 }
 
+static int read_syslog(Reading *reading, const char *value) {
+        Config *c = reading->config;
+        int r = parse_boolean(value, &c->syslog);
+
+        if (r < 0)
+                return r;
+        c->syslog_zone = (free(c->syslog_zone), NULL);
+        return reading->zone ? read_string(&c->syslog_zone, reading->zone) : 0;
+}
+
 static void forget_virtual_users(Config *c) {
         c->virtual_users = (free(c->virtual_users), NULL);
         c->n_virtual_users = 0;
@@ -310,7 +320,7 @@ static int assign_source(
         if (streq(key, "Fifo"))
                 return add_file(reading, place, value, &c->fifos, &c->n_fifos, reason);
         if (streq(key, "Syslog"))
-                return parse_boolean(value, &c->syslog);
+                return read_syslog(reading, value);
         if (streq(key, "ResolveNames"))
                 return parse_boolean(value, &c->resolve_names);
         if (streq(key, "Login"))
@@ -568,6 +578,7 @@ int config_load(const char *path, bool optional, Config *ret, IniError *reterr) 
 void config_done(Config *c) {
         free(c->journal_directory);
         free(c->journal_namespace);
+        free(c->syslog_zone);
         forget_files(&c->files, &c->n_files);
         forget_files(&c->fifos, &c->n_fifos);
         forget_virtual_users(c);

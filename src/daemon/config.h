@@ -33,6 +33,7 @@ typedef struct Config {
         ConfigFile *files, *fifos;
         size_t n_files, n_fifos;
         bool syslog;
+        char *syslog_zone;    /* of stamps that have none; NULL: the host's */
         bool login;           /* the login socket is wanted; it is used in any case if it is there */
         uid_t *virtual_users; /* who speak for any user on the login socket */
         size_t n_virtual_users;

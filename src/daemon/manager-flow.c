@@ -184,6 +184,7 @@ void manager_on_claim(void *userdata, const LoginClaim *claim) {
                 .user = claim->user,
                 .service = span_from_string(claim->service),
                 .time = claim->reason ? now : claim->time,
+                .since = claim->announced,
                 .pattern = RELAYLOGIN,
                 .source = "login",
                 .reason = claim->reason,

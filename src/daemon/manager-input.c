@@ -98,11 +98,11 @@ static int make_fifo_input(
         input->is_fifo = true;
         input->held = fd >= 0 && !stored;
         input->stored = stored;
-        r = source_fifo_new(file->path, fd, &heads, place, &sink, &input->source);
+        r = source_fifo_new(file->path, fd, &heads, file->zone, place, &sink, &input->source);
         return r < 0 ? ini_error_set(reterr, &(IniPlace){file->place, file->line}, r, "out of memory") : 0;
 }
 
-static int make_syslog_input(Manager *m, Input *input) {
+static int make_syslog_input(Manager *m, const Config *config, Input *input) {
         SourceSink sink = sink_of(m);
         _cleanup_free_ char *path = NULL;
 
@@ -110,8 +110,8 @@ static int make_syslog_input(Manager *m, Input *input) {
                 path = NULL;
                 return -ENOMEM;
         }
-        return source_syslog_new(
-                path, descriptors_lend(m->options.descriptors, DESCRIPTOR_SYSLOG), &sink, &input->source);
+        return source_syslog_new(path, descriptors_lend(m->options.descriptors, DESCRIPTOR_SYSLOG),
+                config->syslog_zone, &sink, &input->source);
 }
 
 static int make_journal_input(Manager *m, const PatternSet *patterns, const Config *config, Input *input) {
@@ -151,7 +151,7 @@ int manager_make_inputs(Manager *m, const Config *config, const PatternSet *patt
         for (size_t i = 0; r >= 0 && i < config->n_fifos; i++)
                 r = make_fifo_input(m, patterns, &config->fifos[i], &inputs[n++], reterr);
         if (r >= 0 && config->syslog) {
-                r = make_syslog_input(m, &inputs[n++]);
+                r = make_syslog_input(m, config, &inputs[n++]);
                 if (r < 0)
                         (void) ini_error_set(reterr, &place, r, "out of memory");
         }

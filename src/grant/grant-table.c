@@ -267,9 +267,10 @@ bool grant_table_is_inside_wider(const GrantTable *t, const IpNetwork *network) 
 
 static const char *refuses(const GrantTable *t, const Login *login, const IpNetwork *host, uint64_t now) {
         const char *reason = policy_refuses(t->policy, &login->address, login->user);
+        /* whoever was connected when he was revoked connects anew */
+        usec_t begun = login->since > 0 ? MIN(login->since, login->time) : login->time;
 
-        return reason ? reason
-                      : revocation_table_refuses(t->revocations, host, login->user, login->time, now);
+        return reason ? reason : revocation_table_refuses(t->revocations, host, login->user, begun, now);
 }
 
 /* A user was revoked after a crash and before the log was read again: it is his login that the grant was

@@ -34,6 +34,7 @@ typedef struct Login {
         Span key;     /* borrowed; names the session, empty: none */
         Span machine; /* borrowed; whose log it is, where a source has those of many; empty: not known */
         usec_t time;
+        usec_t since;        /* when the connection began, which a revocation takes as well; 0: not known */
         const char *pattern; /* borrowed from the pattern set */
         const char *source;
         const char *reason; /* static text or borrowed from the match; why it is what it is */

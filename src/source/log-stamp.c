@@ -258,3 +258,11 @@ int log_stamp_parse(LogClock *clock, Span stamp, usec_t now, usec_t *ret) {
         *ret = t;
         return 0;
 }
+
+usec_t log_stamp_time(LogClock *clock, const Record *record) {
+        usec_t t;
+
+        if (record->stamp.size == 0)
+                return record->read_time;
+        return log_stamp_parse(clock, record->stamp, record->read_time, &t) < 0 ? 0 : t;
+}

@@ -3,8 +3,8 @@
 
 /* The time that a log line says of itself. Read only for lines that turn out to be logins. */
 
-#include "basic/span.h"
 #include "basic/time-util.h"
+#include "model/record.h"
 
 /* One log's idea of time: its zone, and the latest stamp read, by which a doubled hour is told apart. */
 typedef struct LogClock {
@@ -23,3 +23,7 @@ typedef struct LogClock {
  * change of the clocks doubles is taken as the reading that does not jump back behind `clock->latest`.
  * Returns 0 and sets *ret, which is never later than `now`; or -EINVAL. */
 int log_stamp_parse(LogClock *clock, Span stamp, usec_t now, usec_t *ret);
+
+/* When a record that was just read happened: the earlier of its stamp and its reading, of which the latter
+ * counts if it has no stamp; 0 if the stamp can't be read. */
+usec_t log_stamp_time(LogClock *clock, const Record *record);

@@ -43,8 +43,9 @@ typedef struct Connection {
         uint64_t number; /* in the order of their coming */
         State state;
         LoginAnnouncement announcement;
-        uid_t uid;   /* of the claim */
-        usec_t time; /* of the claim, by the wall clock */
+        uid_t uid;        /* of the claim */
+        usec_t time;      /* of the claim, by the wall clock */
+        usec_t announced; /* of the announcement, by the wall clock */
 } Connection;
 
 struct LoginServer {
@@ -107,6 +108,7 @@ static void believe(Connection *c, Span user) {
                                          .user = user,
                                          .service = c->announcement.service,
                                          .time = c->time,
+                                         .announced = c->announced,
                                          .uid = c->uid});
 }
 
@@ -143,6 +145,12 @@ static ssize_t receive(int fd, int flags, void *buf, size_t room, uid_t *ret_uid
         return n;
 }
 
+static usec_t wall_time_of(const LoginAnnouncement *a) {
+        usec_t now = time_now(), up = time_boot(), age = up > a->stamp ? up - a->stamp : 0;
+
+        return now > age ? now - age : 1;
+}
+
 /* Looks for the announcement. Returns 1 when it is there, 0 when it may still come, or -errno after the
  * listener has heard why it is not one. */
 static int look_for_announcement(Connection *c) {
@@ -176,6 +184,7 @@ static int look_for_announcement(Connection *c) {
                 c->timer, LOGIN_CLAIM_USEC - MIN(now - c->announcement.stamp, LOGIN_CLAIM_USEC));
         if (r < 0)
                 return r;
+        c->announced = wall_time_of(&c->announcement);
         c->state = STATE_ANNOUNCED;
         return 1;
 }
@@ -206,6 +215,8 @@ static int take_claim(Connection *c, char buf[static LOGIN_CLAIM_MAX_BYTES], Spa
         c->uid = uid;
         /* a revocation that comes while the name is being looked up is later than this login */
         c->time = time_now();
+        /* the wall clock may have been set since */
+        c->announced = MIN(c->announced, wall_time_of(&c->announcement));
         /* also when the daemon was stopped in the meantime and the timer has not run */
         if (time_boot() - c->announcement.stamp > LOGIN_CLAIM_USEC) {
                 refuse(s, uid, *ret_user, "a login was claimed more than 25 minutes after the connection");

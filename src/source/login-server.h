@@ -30,6 +30,7 @@ typedef struct LoginClaim {
         Span user;           /* empty: unknown; of a login of an uid that is not trusted never */
         const char *service; /* "" if unknown */
         usec_t time;         /* of a login: when it was claimed, by the wall clock */
+        usec_t announced;    /* of a login: and when its connection was announced */
         uid_t uid;           /* who says so; (uid_t) -1: nobody in particular */
 } LoginClaim;
 

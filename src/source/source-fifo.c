@@ -17,6 +17,7 @@
 
 #include "basic/fd-util.h"
 #include "source/line-splitter.h"
+#include "source/log-stamp.h"
 #include "source/path-watch.h"
 
 /* A FIFO's usual size, and that of the pipe that it is looked at through. */
@@ -34,6 +35,7 @@
 typedef struct SourceFifo {
         Source base;
         LineHeads heads;
+        LogClock clock;
         char *place;
         sd_event *event;
         sd_event_source *io, *work, *settle, *again;
@@ -102,7 +104,9 @@ static int open_fifo(SourceFifo *f) {
 /* ---- lines ---- */
 
 static usec_t record_time(const Record *record) {
-        return record->read_time;
+        SourceFifo *f = record->userdata;
+
+        return log_stamp_time(&f->clock, record);
 }
 
 static const RecordOps record_ops = {.time = record_time};
@@ -358,6 +362,10 @@ static int source_fifo_attach(Source *s, sd_event *event) {
         if (r < 0)
                 return r;
         f->event = sd_event_ref(event);
+        /* in the hour that a change of the clocks doubles, what is written from now on is of the later one
+         */
+        if (f->clock.latest == 0)
+                f->clock.latest = time_now();
         (void) listen_to(f);
         return 0;
 }
@@ -380,6 +388,7 @@ static void source_fifo_take_over(Source *s, Source *old) {
         close_fd(f->fd);
         f->fd = from->fd;
         f->passed = from->passed;
+        f->clock.latest = from->clock.latest;
         f->dropping = from->dropping;
         f->resumed = true;
         from->fd = -1;
@@ -395,6 +404,7 @@ static Source *source_fifo_free(Source *s) {
         sd_event_unref(f->event);
         free(f->buffer);
         free(f->place);
+        free(f->clock.zone);
         free(s->name);
         free(f);
         return NULL;
@@ -409,7 +419,7 @@ static const SourceOps source_fifo_ops = {
         .free = source_fifo_free,
 };
 
-int source_fifo_new(const char *path, int fd, const LineHeads *heads, const char *place,
+int source_fifo_new(const char *path, int fd, const LineHeads *heads, const char *zone, const char *place,
         const SourceSink *sink, Source **ret) {
         _cleanup_(source_freep) Source *s = NULL;
         SourceFifo *f = calloc(1, sizeof(SourceFifo));
@@ -429,7 +439,8 @@ int source_fifo_new(const char *path, int fd, const LineHeads *heads, const char
         f->heads = *heads;
         f->place = strdup(place);
         f->buffer = malloc(LOOK_BYTES);
-        if (!s->name || !f->place || !f->buffer)
+        f->clock.zone = zone ? strdup(zone) : NULL;
+        if (!s->name || !f->place || !f->buffer || (zone && !f->clock.zone))
                 return -ENOMEM;
         *ret = TAKE_PTR(s);
         return 0;

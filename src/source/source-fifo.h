@@ -15,9 +15,10 @@
  * something else or a symbolic link, everybody may write to it, or (unless it was passed) it belongs to
  * neither root nor this user.
  *
- * A record's time is that of its reading. What was not read is in the FIFO as long as somebody holds it
- * open; there is no position. Returns 0 or -ENOMEM; then fd is closed, too. */
-int source_fifo_new(const char *path, int fd, const LineHeads *heads, const char *place,
+ * A record's time is the earlier of its reading and its stamp, which is in `zone` (NULL: the host's) if it
+ * does not say so itself. What was not read is in the FIFO as long as somebody holds it open; there is no
+ * position. Returns 0 or -ENOMEM; then fd is closed, too. */
+int source_fifo_new(const char *path, int fd, const LineHeads *heads, const char *zone, const char *place,
         const SourceSink *sink, Source **ret);
 
 /* The FIFO's descriptor, borrowed; -1: it is not open. */

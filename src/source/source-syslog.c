@@ -18,6 +18,7 @@
 #include "basic/log.h"
 #include "basic/unix-socket.h"
 #include "model/log-line.h"
+#include "source/log-stamp.h"
 
 /* The same as of a line of a log. */
 #define DATAGRAM_MAX_BYTES ((size_t) 8 * 1024)
@@ -28,6 +29,7 @@
 
 typedef struct SourceSyslog {
         Source base;
+        LogClock clock;
         char *path;
         int fd;
         uid_t owner; /* of the socket: who may send beside root */
@@ -38,7 +40,9 @@ typedef struct SourceSyslog {
 } SourceSyslog;
 
 static usec_t record_time(const Record *record) {
-        return record->read_time;
+        SourceSyslog *y = record->userdata;
+
+        return log_stamp_time(&y->clock, record);
 }
 
 static const RecordOps record_ops = {.time = record_time};
@@ -187,6 +191,10 @@ static int source_syslog_attach(Source *s, sd_event *event) {
                 close_socket(y);
                 return r;
         }
+        /* in the hour that a change of the clocks doubles, what is written from now on is of the later one
+         */
+        if (y->clock.latest == 0)
+                y->clock.latest = time_now();
         if (!y->resumed)
                 source_note(s, SOURCE_NOTE_GAP, NULL);
         return 0;
@@ -200,6 +208,7 @@ static void source_syslog_take_over(Source *s, Source *old) {
         from->io = sd_event_source_disable_unref(from->io);
         close_fd(y->fd);
         y->fd = from->fd;
+        y->clock.latest = from->clock.latest;
         y->resumed = true;
         from->fd = -1;
 }
@@ -209,6 +218,7 @@ static Source *source_syslog_free(Source *s) {
 
         close_socket(y);
         free(y->path);
+        free(y->clock.zone);
         free(s->name);
         free(y);
         return NULL;
@@ -220,7 +230,7 @@ static const SourceOps source_syslog_ops = {
         .free = source_syslog_free,
 };
 
-int source_syslog_new(const char *path, int fd, const SourceSink *sink, Source **ret) {
+int source_syslog_new(const char *path, int fd, const char *zone, const SourceSink *sink, Source **ret) {
         _cleanup_(source_freep) Source *s = NULL;
         SourceSyslog *y = calloc(1, sizeof(SourceSyslog));
 
@@ -235,7 +245,8 @@ int source_syslog_new(const char *path, int fd, const SourceSink *sink, Source *
         s->name = strdup("syslog");
         y->fd = fd;
         y->path = strdup(path);
-        if (!s->name || !y->path)
+        y->clock.zone = zone ? strdup(zone) : NULL;
+        if (!s->name || !y->path || (zone && !y->clock.zone))
                 return -ENOMEM;
         *ret = TAKE_PTR(s);
         return 0;

@@ -10,6 +10,6 @@
  * socket, owned by the source from now on, as systemd passes it; with -1 source_attach() binds one to
  * `path`, mode 0600.
  *
- * A record's time is that of its reading. There is no position. Returns 0 or -ENOMEM; then fd is closed,
- * too. */
-int source_syslog_new(const char *path, int fd, const SourceSink *sink, Source **ret);
+ * A record's time is the earlier of its reading and its stamp, which is in `zone` (NULL: the host's) if it
+ * does not say so itself. There is no position. Returns 0 or -ENOMEM; then fd is closed, too. */
+int source_syslog_new(const char *path, int fd, const char *zone, const SourceSink *sink, Source **ret);

@@ -93,6 +93,29 @@ ok "a name that is not that of the uid can read its mail" login pop3 203.0.113.6
 ok "and its claim is refused" wait_until 10 is_refused_more_than "$before"
 is "it may not relay" "$(may_relay 203.0.113.66 && echo yes)" ""
 
+# while nothing was revoked in the meantime
+as_vmail /test/login-attack announce /run/authrelay/login 203.0.113.66 alice 1501 >"$WORK/said"
+as_vmail /test/login-attack announce /run/authrelay/login 203.0.113.9 bob 1400 >"$WORK/said"
+granted "a claim 23 minutes after the connection" 203.0.113.9
+ok "but not one after 25 minutes" not may_relay 203.0.113.66
+
+# ---- revoked between connection and login ----
+refusals() { status_number refused_by_policy; }
+has_refused_more_than() { [ "$(refusals)" -gt "$1" ]; }
+open_session held pop3 203.0.113.9
+ok "a client that connects" wait_until 30 session_is held connected
+must ctl revoke 203.0.113.9
+before=$(refusals)
+go_on held
+ok "and logs in after its address was revoked" wait_until 30 session_is held in
+ok "is refused" wait_until 30 has_refused_more_than "$before"
+ok "and may not relay" not may_relay 203.0.113.9
+go_on held
+end_session held
+result $? "but has read its mail"
+ok "a connection that began later" login pop3 203.0.113.9
+granted "is granted" 203.0.113.9
+
 must in_box systemctl daemon-reload
 must in_box systemctl start qmail-pop3d.socket
 ok "a login over IPv6 under a socket unit of systemd" on_port 1110 2001:db8::7
@@ -159,10 +182,6 @@ like "nor claim again" "$(as_alice /test/login-attack steal "${held[@]}" alice)"
 is "which grants nothing" "$(grants)" ""
 hold second 203.0.113.66 0
 like "nobody takes the one of a server that still runs as root" "$(as_alice /test/login-attack steal "${held[@]}" alice)" 'steal: EPERM'
-as_vmail /test/login-attack announce /run/authrelay/login 203.0.113.66 alice 1501 >"$WORK/said"
-as_vmail /test/login-attack announce /run/authrelay/login 203.0.113.9 bob 1400 >"$WORK/said"
-granted "a claim 23 minutes after the connection" 203.0.113.9
-is "but not one after 25 minutes" "$(grants)" 203.0.113.9
 
 forget
 is "mallory opens 2,000 connections: none" "$(as_mallory /test/login-attack flood /run/authrelay/login 2000 0)" "opened 0"

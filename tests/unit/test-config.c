@@ -363,6 +363,13 @@ static void test_drop_ins(_unused_ void **state) {
         put_text("a.conf.d/20.conf", "[Grants]\nTTL=20min\nUsers=c\n");
         put_text("a.conf.d/10.conf", "[Grants]\nTTL=10min\nUsers=\nUsers=b\n");
         put_text("a.conf.d/30.conf.bak", "nonsense");
+        load(&c, "[Sources]\nSyslog=yes\nTimeZone=UTC\nFifo=/run/a\n");
+        assert_null(c.syslog_zone);
+        assert_string_equal(c.fifos[0].zone, "UTC");
+        config_done(&c);
+        load(&c, "[Sources]\nTimeZone=UTC\nSyslog=yes\n");
+        assert_string_equal(c.syslog_zone, "UTC");
+        config_done(&c);
         load(&c, "[Grants]\nTTL=5min\nUsers=a\n[Sources]\nTimeZone=UTC\n");
         assert_int_equal(c.policy.ttl, 1200);
         assert_int_equal(c.policy.users.n, 2);

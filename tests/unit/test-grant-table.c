@@ -450,6 +450,38 @@ static void test_revoke_host(void **state) {
         assert_string_equal(f->heard.network, "192.0.2.99");
 }
 
+/* A connection that began before the revocation and logs in afterwards: whoever is revoked connects anew. */
+static void test_revoked_while_connected(void **state) {
+        Fixture *f = *state;
+        Login login = test_login("192.0.2.7", "a", AT(T0 + 20));
+        IpNetwork network = net("192.0.2.0/24");
+
+        f->heard.now = T0 + 20;
+        f->heard.ttl = f->policy.ttl;
+        login.since = AT(T0);
+        assert_int_equal(take(f, "192.0.2.7", T0 + 10), 0);
+        assert_int_equal(grant_table_login(f->table, &login, T0 + 20), GRANT_REFUSED);
+        login.since = AT(T0 + 10);
+        assert_int_equal(grant_table_login(f->table, &login, T0 + 20), GRANT_REFUSED);
+        login.since = AT(T0 + 10) + 1;
+        assert_int_equal(grant_table_login(f->table, &login, T0 + 20), GRANT_NEW);
+        assert_int_equal(grant_table_revoke(f->table, &network, AT(T0 + 12)), 1);
+        login.since = AT(T0 + 11);
+        assert_int_equal(grant_table_login(f->table, &login, T0 + 20), GRANT_REFUSED);
+        login.since = AT(T0 + 13);
+        assert_int_equal(grant_table_login(f->table, &login, T0 + 20), GRANT_NEW);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("A"), false, AT(T0 + 14)), 1);
+        assert_int_equal(grant_table_login(f->table, &login, T0 + 20), GRANT_REFUSED);
+        login.since = AT(T0 + 15);
+        assert_int_equal(grant_table_login(f->table, &login, T0 + 20), GRANT_NEW);
+        assert_int_equal(grant_table_revoke_all(f->table, AT(T0 + 16)), 1);
+        assert_int_equal(grant_table_login(f->table, &login, T0 + 20), GRANT_REFUSED);
+        /* a stamp that is later than the login is none */
+        login.since = AT(T0 + 30);
+        login.time = AT(T0 + 16);
+        assert_int_equal(grant_table_login(f->table, &login, T0 + 20), GRANT_REFUSED);
+}
+
 static void test_revoke_network(void **state) {
         Fixture *f = *state;
 
@@ -1497,6 +1529,7 @@ int main(void) {
                 with_table(test_ipv6_prefix),
                 with_table(test_user_lists),
                 with_table(test_revoke_host),
+                with_table(test_revoked_while_connected),
                 with_table(test_revoke_network),
                 with_table(test_revoke_ipv6),
                 with_table(test_revoke_user),

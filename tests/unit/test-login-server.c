@@ -24,7 +24,7 @@ typedef struct Fixture {
         char address[IP_TEXT_BYTES], user[LOGIN_USER_MAX_BYTES + 1], service[16];
         const char *reason;
         uid_t uid;
-        usec_t time;
+        usec_t time, announced;
 } Fixture;
 
 static void on_claim(void *userdata, const LoginClaim *claim) {
@@ -40,6 +40,7 @@ static void on_claim(void *userdata, const LoginClaim *claim) {
         }
         f->logins++;
         f->time = claim->time;
+        f->announced = claim->announced;
         (void) ip_addr_format(f->address, &claim->address);
         (void) snprintf(f->service, sizeof(f->service), "%s", claim->service);
 }
@@ -157,6 +158,41 @@ static void test_login(void **state) {
         assert_true(claim(fd, "alice") < 0); /* once */
         assert_int_equal(login_server_counts(f->server).connections, 0);
         assert_int_equal(close(fd), 0);
+}
+
+/* What was revoked in between is for others to know: they are told both times. */
+static void test_time_of_the_announcement(void **state) {
+        const usec_t now = UINT64_C(1795224000) * USEC_PER_SEC;
+        Fixture *f = *state;
+        int fd = connect_to();
+
+        time_set_fake(now);
+        announce_at(fd, "192.0.2.7", time_boot() - 3 * USEC_PER_SEC);
+        run(f);
+        time_set_fake(now + 10 * USEC_PER_MINUTE);
+        time_set_fake_boot(BOOT + 10 * USEC_PER_MINUTE);
+        assert_true(claim(fd, "alice") > 0);
+        wait_for(f, 1, 0);
+        assert_true(f->time == now + 10 * USEC_PER_MINUTE);
+        assert_true(f->announced == now - 3 * USEC_PER_SEC);
+        (void) close(fd);
+        /* a clock that is set forward in between makes it no later */
+        time_set_fake(now);
+        announce_at(fd = connect_to(), "192.0.2.7", time_boot());
+        run(f);
+        time_set_fake(now + USEC_PER_HOUR);
+        assert_true(claim(fd, "alice") > 0);
+        wait_for(f, 2, 0);
+        assert_true(f->announced == now);
+        (void) close(fd);
+        /* nor does one that is set back */
+        announce_at(fd = connect_to(), "192.0.2.7", time_boot());
+        run(f);
+        time_set_fake(now);
+        assert_true(claim(fd, "alice") > 0);
+        wait_for(f, 3, 0);
+        assert_true(f->announced == now);
+        (void) close(fd);
 }
 
 /* All was sent, and the other end closed, before the server looked. */
@@ -499,6 +535,7 @@ static void test_another_server_goes_on(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 with_server(test_login),
+                with_server(test_time_of_the_announcement),
                 with_server(test_all_at_once),
                 with_server(test_a_client_that_does_not_log_in),
                 with_server(test_names_of_others),
