@@ -167,6 +167,7 @@ static void save_all(void) {
         memcpy(position.head, "line\n", 5);
         memcpy(position.before, "line\n", 5);
         byte_writer_u32(&w, 1);
+        byte_writer_u32(&w, 1);
         byte_writer_u64(&w, AT(T0 - 80));
         file_position_encode(&position, &w);
         assert_true(source_decode(m->inputs[0].source, span_make(w.data, w.size)));
