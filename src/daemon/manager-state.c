@@ -216,6 +216,8 @@ typedef struct Merging {
         Manager *m;
         NetworkSet in_delta; /* what the delta says decides */
         bool is_delta;
+        uint32_t ttl; /* TTL= when the file was written */
+        bool other_ttl;
         uint64_t now;
 } Merging;
 
@@ -240,14 +242,31 @@ static int on_published_record(void *userdata, Span key, Span value) {
                         return -ENOMEM;
         } else if (network_set_has(&merging->in_delta, &entry.network))
                 return 0;
-        grant_table_restore(merging->m->grants, &entry, is_forgotten(merging->m, &entry), merging->now);
+        grant_table_restore(
+                merging->m->grants, &entry, merging->ttl, is_forgotten(merging->m, &entry), merging->now);
         return 0;
+}
+
+/* What a grant's UNTIL is counted from. */
+static void find_ttl(Merging *merging, CdbFile *file) {
+        char value[RELAY_HEADER_BYTES];
+        RelayHeader header;
+        size_t size;
+
+        merging->ttl = merging->m->config.policy.ttl;
+        if (cdb_file_find(file, SPAN_LITERAL(RELAY_HEADER_KEY), value, sizeof(value), &size) <= 0 ||
+                relay_header_parse(span_make(value, size), &header) < 0)
+                return;
+        merging->other_ttl |= header.ttl != merging->ttl;
+        merging->ttl = (uint32_t) MIN(header.ttl, (uint64_t) UINT32_MAX);
 }
 
 static int merge_file(Merging *merging, const char *path) {
         CdbFile file = CDB_FILE_INIT;
         int r = cdb_file_open(&file, path);
 
+        if (r >= 0)
+                find_ttl(merging, &file);
         if (r >= 0)
                 r = cdb_file_each(&file, on_published_record, merging);
         cdb_file_close(&file);
@@ -269,4 +288,7 @@ void manager_merge_published(Manager *m) {
                 (void) merge_file(&merging, m->relay_path);
         }
         network_set_done(&merging.in_delta);
+        /* with another TTL= in the files only the state knows when those logins were: it goes first */
+        if (merging.other_ttl)
+                (void) manager_save_state(m);
 }

@@ -267,6 +267,11 @@ int manager_reload(Manager *m, IniError *reterr) {
         m->inputs = inputs;
         m->n_inputs = n_inputs;
         manager_free_inputs(old_inputs, n_old);
+        /* the published files will not tell any more when a login was, once another TTL= stands in them */
+        if (m->config.policy.ttl != config.policy.ttl) {
+                m->state_dirty = true;
+                save_all(m);
+        }
         pattern_set_free(old_patterns);
         manager_configure_outputs(m);
         publisher_set_options(m->publisher, m->config.policy.ttl, m->config.publish_users);

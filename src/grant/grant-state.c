@@ -329,7 +329,8 @@ static void note_unnamed(GrantTable *t, const IpNetwork *network, uint32_t until
                 t->forgotten_until = MAX(t->forgotten_until, until);
 }
 
-void grant_table_restore(GrantTable *t, const RelayEntry *entry, bool is_forgotten, uint64_t now) {
+void grant_table_restore(
+        GrantTable *t, const RelayEntry *entry, uint32_t ttl, bool is_forgotten, uint64_t now) {
         Grant g = {
                 .network = entry->network,
                 .user = USER_NONE,
@@ -349,7 +350,7 @@ void grant_table_restore(GrantTable *t, const RelayEntry *entry, bool is_forgott
                 return;
         g.pattern = grant_store_name(t, entry->how);
         g.manual = span_equal_string(entry->how, "manual");
-        g.last = g.until > t->policy->ttl ? g.until - t->policy->ttl : 0;
+        g.last = g.until > ttl ? g.until - ttl : 0;
         i = grant_store_find(t, &g.network);
         if (i == HASH_INDEX_NONE) {
                 /* one without a name can't be judged by it; the log since the state was saved is read again

@@ -273,15 +273,15 @@ static const char *refuses(const GrantTable *t, const Login *login, const IpNetw
         return reason ? reason : revocation_table_refuses(t->revocations, host, login->user, begun, now);
 }
 
-/* A user was revoked after a crash and before the log was read again: it is his login that the grant was
- * published for. */
-static void end_unnamed(GrantTable *t, const IpNetwork *network, const Login *login, uint64_t now) {
+/* A user was revoked after a crash and before the log was read again: it may be his login that the grant was
+ * published for. Or that was one after the revocation, which is read again yet: so nothing but the
+ * revocation of the user refuses it. */
+static void end_unnamed(GrantTable *t, const IpNetwork *network, const Login *login) {
         uint32_t i = grant_store_find(t, network);
-        int error = 0;
 
         if (i != HASH_INDEX_NONE && t->grants[i].unnamed && login->time / USEC_PER_SEC <= t->restored_at &&
                 revocation_table_refuses_user(t->revocations, login->user, login->time))
-                grant_table_take_away(t, i, "its user was revoked by hand", now * USEC_PER_SEC, &error);
+                grant_table_end(t, i, GRANT_EVENT_REVOKED, "its user was revoked by hand");
 }
 
 int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
@@ -311,7 +311,7 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
                 }
         }
         if (reason) {
-                end_unnamed(t, &network, login, now);
+                end_unnamed(t, &network, login);
                 tell_refused(t, &network, login, reason);
                 return GRANT_REFUSED;
         }

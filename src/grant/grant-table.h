@@ -107,7 +107,8 @@ void grant_table_encode_revocations(const GrantTable *t, ByteWriter *w);
 bool grant_table_decode_revocations(GrantTable *t, Span bytes);
 bool grant_table_decode_manual(GrantTable *t, Span bytes, usec_t now);
 bool grant_table_decode(GrantTable *t, Span bytes, usec_t now);
-/* Takes back a grant that was published since. If its user is not known, a login of the time before will
- * tell when it is read again; `is_forgotten` says that it may be one that is read no more, and then the
- * grant ends with whatever user is revoked until such logins are over. */
-void grant_table_restore(GrantTable *t, const RelayEntry *entry, bool is_forgotten, uint64_t now);
+/* Takes back a grant that was published since, when TTL= was `ttl` seconds. If its user is not known, a
+ * login of the time before will tell when it is read again; `is_forgotten` says that it may be one that is
+ * read no more, and then the grant ends with whatever user is revoked until such logins are over. */
+void grant_table_restore(
+        GrantTable *t, const RelayEntry *entry, uint32_t ttl, bool is_forgotten, uint64_t now);

@@ -879,39 +879,39 @@ static void test_restore(void **state) {
                 .how = SPAN_LITERAL("dovecot")};
         GrantView view;
 
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         assert_true(has(f, "192.0.2.7", &view));
         assert_int_equal(view.until, T0 + 500);
         assert_int_equal(view.last, T0 + 500 - TTL);
         assert_int_equal(f->heard.n[GRANT_EVENT_GRANTED], 0);
         /* the state's grant, with a later login that only the file knows; never a shorter one */
         entry.until = T0 + 700;
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         entry.until = T0 + 600;
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         assert_true(has(f, "192.0.2.7", &view));
         assert_int_equal(view.until, T0 + 700);
         assert_int_equal(grant_table_next_due(f->table), T0 + 700);
         /* nothing of these */
         entry.network = net("192.0.2.8");
         entry.until = 0;
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         entry.until = T0;
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         entry.until = T0 + 10;
         entry.verdict = RELAY_NEVER;
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         entry.verdict = RELAY_ALLOW;
         entry.network = net("127.0.0.1");
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         entry.network = net("192.0.2.0/24");
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         assert_int_equal(grant_table_count(f->table), 1);
         /* revoked, and the crash came before the file was written again */
         assert_int_equal(take(f, "192.0.2.9", T0), 0);
         entry.network = net("192.0.2.9");
         entry.until = T0 + TTL - 5;
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         assert_false(has(f, "192.0.2.9", NULL));
 }
 
@@ -924,13 +924,13 @@ static void test_restore_denied(void **state) {
                 .how = SPAN_LITERAL("dovecot")};
 
         assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("eve")));
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         assert_false(has(f, "192.0.2.7", NULL));
         entry.user = SPAN_LITERAL("eve");
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         assert_false(has(f, "192.0.2.7", NULL));
         entry.user = SPAN_LITERAL("alice");
-        grant_table_restore(f->table, &entry, false, T0);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
         assert_true(has(f, "192.0.2.7", NULL));
 }
 
@@ -1150,7 +1150,7 @@ static void test_restore_manual(void **state) {
 
         assert_ok(grant_table_add(f->table, &entry.network, 0, SPAN_LITERAL(""), AT(T0), &until, &reason));
         entry.until = until + 100;
-        grant_table_restore(f->table, &entry, false, T0 + 100);
+        grant_table_restore(f->table, &entry, f->policy.ttl, false, T0 + 100);
         assert_true(has(f, "192.0.2.7", &view));
         assert_int_equal(view.until, until + 100);
 }
@@ -1176,11 +1176,11 @@ static void test_same_second_restored(void **state) {
                 grant_table_encode_revocations(f->table, &w);
                 renew(f);
                 assert_true(grant_table_decode_revocations(f->table, span_make(w.data, w.size)));
-                grant_table_restore(f->table, &entry, false, T0);
+                grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
                 assert_true(has(f, "192.0.2.7", &view));
                 entry.network = other;
                 entry.how = SPAN_LITERAL("manual");
-                grant_table_restore(f->table, &entry, false, T0);
+                grant_table_restore(f->table, &entry, f->policy.ttl, false, T0);
                 assert_true(has(f, "192.0.2.8", NULL));
                 entry.until = view.published;
                 entry.network = n;
@@ -1211,7 +1211,7 @@ static void published(Fixture *f, const char *network, const char *user, uint64_
                 .how = SPAN_LITERAL("dovecot"),
                 .user = span_from_string(user)};
 
-        grant_table_restore(f->table, &entry, f->forgotten, now);
+        grant_table_restore(f->table, &entry, f->policy.ttl, f->forgotten, now);
 }
 
 /* A grant by hand for longer than TTL= lasted after a crash only as long as it had been published. */
@@ -1373,6 +1373,20 @@ static void test_unnamed_no_longer(void **state) {
         assert_true(has(f, "192.0.2.3", NULL));
 }
 
+/* The grant is that of a login after the revocation; the log is read again from before it. */
+static void test_unnamed_after_revocation(void **state) {
+        Fixture *f = *state;
+
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("carol"), false, AT(T0 + 50)), 0);
+        published(f, "192.0.2.3", "", T0 + 100 + TTL, T0 + 200);
+        assert_true(has(f, "192.0.2.3", NULL));
+        assert_int_equal(login_at(f, "192.0.2.3", "carol", T0 + 40, T0 + 201), GRANT_REFUSED);
+        assert_int_equal(login_at(f, "192.0.2.3", "carol", T0 + 100, T0 + 201), GRANT_NEW);
+        /* and once more, now that the name is known */
+        assert_int_equal(login_at(f, "192.0.2.3", "carol", T0 + 40, T0 + 202), GRANT_REFUSED);
+        assert_true(has(f, "192.0.2.3", NULL));
+}
+
 /* With PublishUsers=yes the record tells of a later user than the state. */
 static void test_published_user(void **state) {
         _cleanup_(byte_writer_done) ByteWriter before = BYTE_WRITER_INIT;
@@ -1510,8 +1524,26 @@ static void test_names_are_full(void **state) {
         assert_string_equal(view.service, "imap");
 }
 
+/* TTL= was made longer while the daemon was down: the login was still after the revocation. */
+static void test_restore_other_ttl(void **state) {
+        Fixture *f = *state;
+        RelayEntry entry = {.network = net("192.0.2.7"),
+                .verdict = RELAY_ALLOW,
+                .until = T0 + 10 + TTL,
+                .how = SPAN_LITERAL("dovecot")};
+        GrantView view;
+
+        assert_int_equal(take(f, "192.0.2.7", T0), 0);
+        f->policy.ttl = 2 * TTL;
+        grant_table_restore(f->table, &entry, TTL, false, T0 + 20);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.last, T0 + 10);
+        assert_int_equal(view.until, T0 + 10 + TTL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                with_table(test_restore_other_ttl),
                 with_table(test_life),
                 with_table(test_stale),
                 with_table(test_extension),
@@ -1557,6 +1589,7 @@ int main(void) {
                 with_table(test_revoke_user_after_crash),
                 with_table(test_revoke_user_before_log_is_read),
                 with_table(test_unnamed_no_longer),
+                with_table(test_unnamed_after_revocation),
                 with_table(test_published_user),
                 with_table(test_same_second_and_tiny_ttl),
                 with_table(test_old_session_after_crash),
