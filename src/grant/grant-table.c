@@ -237,8 +237,10 @@ void grant_table_logout(GrantTable *t, const Login *login, uint64_t now) {
         i = session_table_find(t->sessions, name);
         if (i == GRANT_NONE)
                 session_table_note_end(t->sessions, name, (uint32_t) (login->time / USEC_PER_SEC));
-        else if (session_table_close(t->sessions, &t->grants[i].sessions, name))
+        else if (session_table_close(t->sessions, &t->grants[i].sessions, name)) {
+                session_table_note_closed(t->sessions, name, (uint32_t) (login->time / USEC_PER_SEC));
                 shorten(t, i, login->time / USEC_PER_SEC, now);
+        }
 }
 
 void grant_table_restart(GrantTable *t, const Login *login, uint64_t now) {

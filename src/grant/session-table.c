@@ -95,6 +95,10 @@ void session_table_note_end(SessionTable *t, uint64_t name, uint32_t time) {
         t->next_end = (t->next_end + 1) % ENDS_MAX;
 }
 
+void session_table_note_closed(SessionTable *t, uint64_t name, uint32_t time) {
+        session_table_note_end(t, name, time > END_SECONDS ? time - END_SECONDS : 0);
+}
+
 static bool has_ended(const SessionTable *t, uint64_t name, uint32_t time) {
         for (unsigned i = 0; i < ENDS_MAX; i++)
                 if (t->ends[i].name == name && t->ends[i].time > 0 &&

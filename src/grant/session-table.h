@@ -48,6 +48,10 @@ int session_table_open(SessionTable *t, uint64_t name, SessionScope scope, uint3
  * end before its beginning, as Dovecot does where the two are milliseconds apart. Remembered for a while. */
 void session_table_note_end(SessionTable *t, uint64_t name, uint32_t time);
 
+/* The same for one that was open: should its login be read again, from a log that was restored, it opens no
+ * session; a later one of this name does. */
+void session_table_note_closed(SessionTable *t, uint64_t name, uint32_t time);
+
 /* The grant of a session, UINT32_MAX if there is none of this name. */
 uint32_t session_table_find(const SessionTable *t, uint64_t name);
 

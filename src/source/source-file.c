@@ -281,33 +281,54 @@ static void note_compressed(SourceFile *f, const LogSibling *s, usec_t from, uin
                         s->path, from_text, to_text);
 }
 
+/* Whether it may have been written to after `since`: logrotate gives a compressed file the time of the log
+ * in whole seconds. */
+static bool is_since(const LogSibling *s, usec_t since) {
+        return s->modified + (s->modified % USEC_PER_SEC == 0 ? USEC_PER_SEC - 1 : 0) >= since;
+}
+
+/* Whether it is what a position was in, compressed, and had been read to its end. */
+static bool is_complete(const LogSibling *s, const FilePosition *p) {
+        uint32_t size;
+
+        return s->compressed && p->offset > 0 && is_since(s, p->modified) &&
+               log_sibling_unpacked_size(s->path, &size) && size == (uint32_t) p->offset;
+}
+
+static bool has_complete(const LogSiblings *siblings, const FilePosition *p) {
+        for (size_t i = 0; i < siblings->n; i++)
+                if (is_complete(&siblings->items[i], p))
+                        return true;
+        return false;
+}
+
+/* Whether all of a compressed file is known: it is being made, or is open, or was read before. */
+static bool is_read_compressed(
+        const SourceFile *f, const LogSiblings *siblings, const LogSibling *s, const FilePosition *left) {
+        for (size_t i = 0; i < f->n_saved; i++)
+                if (is_complete(s, &f->saved[i]))
+                        return true;
+        return is_complete(s, left) || is_known_compressed(f, siblings, s);
+}
+
 /* The compressed files among the siblings. The oldest is the one that was left unless that is `found`. */
 static Fate judge_compressed(
         SourceFile *f, const LogSiblings *siblings, const FilePosition *left, bool found) {
-        Fate fate = found ? FATE_WELL : FATE_UNKNOWN;
+        Fate fate = found || has_complete(siblings, left) ? FATE_WELL : FATE_UNKNOWN;
         usec_t from = left->modified;
         unsigned told = 0;
 
         for (size_t i = 0; i < siblings->n; i++) {
                 const LogSibling *s = &siblings->items[i];
                 bool own = fate == FATE_UNKNOWN;
-                uint32_t size;
 
-                /* logrotate gives a compressed file the time of the log in whole seconds */
-                if (s->modified + (s->compressed ? USEC_PER_SEC : 0) < left->modified)
+                if (!s->compressed || !(own ? is_since(s, left->modified) : s->modified > from) ||
+                        is_read_compressed(f, siblings, s, left))
                         continue;
-                if (!s->compressed || is_known_compressed(f, siblings, s)) {
-                        from = MAX(from, s->modified);
-                        continue;
-                }
-                if (own && log_sibling_unpacked_size(s->path, &size) && size == (uint32_t) left->offset)
-                        fate = FATE_WELL;
-                else if (s->modified + USEC_PER_SEC > from) {
-                        if (told++ < OLD_MAX)
-                                note_compressed(f, s, from, own ? left->offset : 0);
-                        if (own)
-                                fate = FATE_TOLD;
-                }
+                if (told++ < OLD_MAX)
+                        note_compressed(f, s, from, own ? left->offset : 0);
+                if (own)
+                        fate = FATE_TOLD;
                 from = MAX(from, s->modified);
         }
         if (told > OLD_MAX)
@@ -576,6 +597,13 @@ static void note_lost(SourceFile *f, const FilePosition *left) {
                 f->base.name, time_stamp_format(text, left->modified));
 }
 
+/* Whether the file of a position is there, whatever is in it and whoever may read it. */
+static bool is_there(const SourceFile *f, const FilePosition *p) {
+        _cleanup_free_ char *path = log_sibling_find_inode(f->base.name, p->device, p->inode);
+
+        return path;
+}
+
 /* Takes up one saved position. Returns the tail that it was in, or NULL. */
 static Tail *resume_one(SourceFile *f, const FilePosition *p) {
         Tail *t;
@@ -595,21 +623,24 @@ static Tail *resume_one(SourceFile *f, const FilePosition *p) {
 /* Takes up the saved positions, oldest first; the last one was the log's own. What was written before the
  * first line that is read now is unknown without one that fits: the line may be the rest of a torn one. */
 static void resume(SourceFile *f) {
+        _cleanup_(log_siblings_done) LogSiblings siblings = {0};
         const FilePosition *left = NULL; /* from where on files may be missing */
         unsigned lost = f->n_saved == 0 ? 1 : 0;
-        bool found = false; /* the file of `left` is open */
+        bool found = false; /* the file of `left` is open, or nothing of it is missing */
         Fate fate = FATE_UNKNOWN;
 
+        log_siblings_find(f->base.name, &siblings);
         for (size_t i = 0; i < f->n_saved; i++) {
                 const FilePosition *p = &f->saved[i];
                 Tail *t = resume_one(f, p);
+                bool known = t || has_complete(&siblings, p);
 
                 if (t && i + 1 == f->saved_last)
                         f->last = t->serial;
-                lost += !t;
-                if (!left && (!t || (i + 1 == f->n_saved && t != f->current))) {
+                lost += !known;
+                if (!left && (!known || (i + 1 == f->n_saved && (!t || t != f->current)))) {
                         left = p;
-                        found = t;
+                        found = known;
                 }
         }
         if (left)
@@ -618,9 +649,9 @@ static void resume(SourceFile *f) {
                 begin_anew(f, f->current);
         if (lost == 1 && left && fate == FATE_WELL)
                 lost = 0;
-        /* what a restored log says again is no loss */
+        /* what a restored log says again is no loss, nor what can't be opened for the moment */
         if (lost && left && fate == FATE_UNKNOWN && left->offset > 0 &&
-                !(f->current && file_tail_resembles(&f->current->file, left)))
+                !(f->current ? file_tail_resembles(&f->current->file, left) : is_there(f, left)))
                 note_lost(f, left);
         else if (lost)
                 note_gap(f, NULL);

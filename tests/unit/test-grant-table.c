@@ -720,6 +720,25 @@ static void test_end_before_beginning(void **state) {
         assert_int_equal(grant_table_count_sessions(f->table), 3);
 }
 
+/* A log that is restored or edited in place is read again, and the end of a session may not be in it any more:
+ * its login counts for no longer than it did. */
+static void test_login_again_after_its_end(void **state) {
+        Fixture *f = *state;
+        GrantView view;
+
+        f->policy.max_session = 20 * TTL;
+        assert_int_equal(login_with(f, "192.0.2.7", "k1", T0, T0), GRANT_NEW);
+        assert_int_equal(grant_table_count_sessions(f->table), 1);
+        logout(f, "k1", T0 + 10, T0 + 10);
+        assert_int_equal(login_with(f, "192.0.2.7", "k1", T0, T0 + 20), GRANT_EXTENDED);
+        assert_int_equal(grant_table_count_sessions(f->table), 0);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + 10 + TTL);
+        /* a later one of the same name is another session */
+        assert_int_equal(login_with(f, "192.0.2.7", "k1", T0 + 11, T0 + 21), GRANT_EXTENDED);
+        assert_int_equal(grant_table_count_sessions(f->table), 1);
+}
+
 /* However short TTL= is, there is time to tell of an open session's grant before the world thinks it over.
  */
 static void test_short_ttl(void **state) {
@@ -1570,6 +1589,7 @@ int main(void) {
                 with_table(test_sessions),
                 with_table(test_sessions_of_machines),
                 with_table(test_end_before_beginning),
+                with_table(test_login_again_after_its_end),
                 with_table(test_short_ttl),
                 with_table(test_revoked_session),
                 with_table(test_round_trip),

@@ -1021,6 +1021,15 @@ static void test_compressed_after_reading(_unused_ void **state) {
         put_text("log", LINE("4"));
         check_got(&f, "3 4 ");
         assert_int_equal(f.told, 0);
+        /* nor of two that are compressed one after the other */
+        w = stop(&f);
+        assert_int_equal(rename("log.1.gz", "log.2.gz"), 0);
+        pack("log.1.gz", strlen(LINE("4")), 0);
+        assert_int_equal(unlink("log"), 0);
+        put_text("log", LINE("5"));
+        start(&f, &w);
+        check_got(&f, "5 ");
+        assert_int_equal(f.told, 0);
         end(&f);
 }
 
@@ -1039,6 +1048,15 @@ static void test_gone_while_stopped(_unused_ void **state) {
         check_got(&f, "2 ");
         assert_int_equal(f.told, 1);
         assert_non_null(strstr(f.gap, "/log is not the file that was read until "));
+        /* in its place, but it can't be opened */
+        w = stop(&f);
+        assert_int_equal(rename("log", "log.1"), 0);
+        assert_int_equal(mkdir("log", 0755), 0);
+        start(&f, &w);
+        assert_int_equal(f.told, 1);
+        assert_int_equal(rmdir("log"), 0);
+        assert_int_equal(rename("log.1", "log"), 0);
+        check_got(&f, "");
         /* restored: the same and more */
         w = stop(&f);
         put_text("new", LINE("2") LINE("3"));
