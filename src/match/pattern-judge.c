@@ -264,6 +264,10 @@ static void accept(Judging *j, Pattern *p, const Rule *rule, const RegexMatch *m
                 refuse_untrusted(j, p, login);
         else if (from && from->torn)
                 refuse(login, MATCH_TORN, "journald tore this message or the one before it");
+        else if (from && from->stream && p->journal_only)
+                /* such servers write a newline as it comes, and a stream is then no better than a file;
+                 * nginx writes its errors there, too, when they go to syslog */
+                refuse(login, MATCH_REFUSED, "a newline in a name would end a message of this stream");
         else if (login->time == 0)
                 refuse(login, MATCH_REFUSED, "its time stamp can't be read");
         else if (rule->kind == RULE_LOGIN || rule->kind == RULE_CONNECT)

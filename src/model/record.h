@@ -16,6 +16,7 @@ typedef struct Provenance {
         Span pid;          /* SYSLOG_PID, else _PID */
         Span logger;       /* _PID: the process that wrote to the log */
         bool torn;         /* journald itself tore this message, or the one before it of the same stream */
+        bool stream;       /* written to a standard output or error, where a newline ends a message */
         bool odd_priority; /* PRIORITY is there and is not 6, info, at which servers log logins */
         size_t raw_size;   /* bytes of the message as sent, trailing blanks included */
 } Provenance;

@@ -44,6 +44,7 @@ enum {
         FIELD_PID,
         FIELD_STREAM,
         FIELD_PRIORITY,
+        FIELD_TRANSPORT,
         _FIELD_MAX
 };
 
@@ -55,6 +56,7 @@ static const char *const field_names[_FIELD_MAX] = {
         [FIELD_PID] = "_PID",
         [FIELD_STREAM] = "_STREAM_ID",
         [FIELD_PRIORITY] = "PRIORITY",
+        [FIELD_TRANSPORT] = "_TRANSPORT",
 };
 
 /* Who says that messages were dropped. */
@@ -231,6 +233,9 @@ static int record_provenance(const Record *record, Provenance *ret) {
                 .pid = f[FIELD_SYSLOG_PID].size > 0 ? f[FIELD_SYSLOG_PID] : f[FIELD_PID],
                 .logger = f[FIELD_PID],
                 .torn = is_torn(j, f[FIELD_STREAM], f[FIELD_UNIT]),
+                /* in doubt it is one */
+                .stream = !span_equal_string(f[FIELD_TRANSPORT], "syslog") &&
+                          !span_equal_string(f[FIELD_TRANSPORT], "journal"),
                 .odd_priority = f[FIELD_PRIORITY].size > 0 && !span_equal_string(f[FIELD_PRIORITY], "6"),
                 .raw_size = raw_size(j, record),
         };

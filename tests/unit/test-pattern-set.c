@@ -355,6 +355,24 @@ static void test_odd_priority(void **state) {
         assert_int_equal(match(f), MATCH_LOGIN);
 }
 
+/* nginx writes errors to its standard error as well, where journald makes two messages of one that has a
+ * newline in it. */
+static void test_stream(void **state) {
+        Fixture *f = *state;
+
+        assert_int_equal(journal_says(f, "nginx", "nginx.service", "in: 192.0.2.7"), MATCH_LOGIN);
+        (void) test_journal_record(
+                &f->record, "nginx", "nginx.service", "0", "1", SPAN_LITERAL("in: 6.6.6.6"));
+        f->record.provenance.stream = true;
+        assert_int_equal(match(f), MATCH_REFUSED);
+        assert_non_null(strstr(f->login.reason, "newline"));
+        /* who writes no newlines may write there */
+        (void) test_journal_record(
+                &f->record, "pop3d", "cyrus.service", "0", "1", SPAN_LITERAL("login: 192.0.2.7 a"));
+        f->record.provenance.stream = true;
+        assert_int_equal(match(f), MATCH_LOGIN);
+}
+
 /* The rest of a torn message of one server, made to look like the login of another that shares its
  * identifier. */
 static void test_torn_for_all(void **state) {
@@ -601,6 +619,7 @@ int main(void) {
                 with_set(test_torn),
                 with_set(test_torn_in_the_journal),
                 with_set(test_odd_priority),
+                with_set(test_stream),
                 with_set(test_torn_for_all),
                 with_set(test_hosts),
                 with_set(test_joins),

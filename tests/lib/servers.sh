@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# servers.sh: configuration of the servers of the root `servers` for the tests that boot it: a Dovecot as the back end of
+# perdition, imapproxy and nginx and as Postfix's password checker. Source mailhost.sh first.
+
+# Dovecot, as a back end too: IMAP behind the proxies, submission, and Postfix's password checker.
+dovecot_more() {
+    sed -i 's/^protocols.*/protocols = imap submission/' "$SEED/etc/dovecot/dovecot.conf"
+    cat >>"$SEED/etc/dovecot/dovecot.conf" <<'CONF'
+submission_relay_host = 127.0.0.1
+service imap-login {
+  inet_listener imap {
+    port = 1143
+  }
+}
+service auth {
+  unix_listener /var/spool/postfix/private/auth {
+    mode = 0660
+    user = postfix
+    group = postfix
+  }
+}
+CONF
+}
+
+postfix_files() {
+    mkdir -p "$SEED/etc/postfix"
+    cat >"$SEED/etc/postfix/main.cf" <<'CONF'
+compatibility_level = 3.6
+myhostname = box.example.org
+mydestination = box.example.org
+local_recipient_maps =
+inet_interfaces = all
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = private/auth
+smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
+CONF
+}
+
+# perdition at 143, imapproxy at 2143, nginx at 3143; the Dovecot behind them checks the passwords.
+proxy_files() {
+    mkdir -p "$SEED/etc/default" "$SEED/etc/nginx"
+    cat >"$SEED/etc/default/perdition" <<'CONF'
+RUN_PERDITION=yes
+POP3=no POP3S=no IMAP4S=no MANAGESIEVE=no
+IMAP4_FLAGS="--no_lookup --map_library= --outgoing_server=127.0.0.1 --outgoing_port=1143"
+CONF
+    sed 's/^server_hostname.*/server_hostname 127.0.0.1/; s/^server_port.*/server_port 1143/; s/^listen_port.*/listen_port 2143/' \
+        "$(cat "$WORK/tree")/etc/imapproxy.conf" >"$SEED/etc/imapproxy.conf"
+    cat >"$SEED/etc/nginx/nginx.conf" <<'CONF'
+user www-data;
+pid /run/nginx.pid;
+error_log syslog:server=unix:/dev/log,facility=mail,nohostname info;
+include /etc/nginx/modules-enabled/*.conf;
+events { }
+http {
+    server {
+        listen 127.0.0.1:8080;
+        location = /auth {
+            add_header Auth-Status OK;
+            add_header Auth-Server 127.0.0.1;
+            add_header Auth-Port 1143;
+            return 204;
+        }
+    }
+}
+mail {
+    auth_http 127.0.0.1:8080/auth;
+    server {
+        listen 0.0.0.0:3143;
+        protocol imap;
+    }
+}
+CONF
+}
