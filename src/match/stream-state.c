@@ -9,6 +9,8 @@
 #include "basic/hash-index.h"
 
 #define SOURCES_MAX 64
+/* In the saved state, beside their number. */
+#define ALL_GAPPED (UINT32_C(1) << 31)
 
 typedef struct Entry {
         char *key; /* NULL: free */
@@ -207,7 +209,7 @@ bool stream_state_connected(StreamState *s, Span key, usec_t now, IpAddr *ret) {
 }
 
 void stream_state_encode(const StreamState *s, ByteWriter *w) {
-        byte_writer_u32(w, (uint32_t) s->n_gapped);
+        byte_writer_u32(w, (uint32_t) s->n_gapped | (s->all_gapped ? ALL_GAPPED : 0));
         for (size_t i = 0; i < s->n_gapped; i++)
                 byte_writer_text(w, span_from_string(s->gapped[i]));
         for (uint32_t i = 0; i < s->n; i++) {
@@ -225,6 +227,8 @@ void stream_state_encode(const StreamState *s, ByteWriter *w) {
 static bool decode(StreamState *s, ByteReader *r) {
         uint32_t n = byte_reader_u32(r);
 
+        s->all_gapped = n & ALL_GAPPED;
+        n &= ~ALL_GAPPED;
         for (uint32_t i = 0; i < n && !r->failed && i < SOURCES_MAX; i++) {
                 Span name = byte_reader_text(r);
 

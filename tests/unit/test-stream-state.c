@@ -217,6 +217,25 @@ static void test_damage(_unused_ void **state) {
         }
 }
 
+/* The gap of a source whose name there was no room for was forgotten at a restart: the rest of a torn
+ * message would then have been taken. */
+static void test_all_gapped_is_saved(_unused_ void **state) {
+        _cleanup_(stream_state_freep) StreamState *s = make(), *again = make();
+        _cleanup_(byte_writer_done) ByteWriter w = BYTE_WRITER_INIT;
+        char name[16];
+
+        for (unsigned i = 0; i < 65; i++) {
+                (void) snprintf(name, sizeof(name), "source%u", i);
+                stream_state_gap(s, name);
+        }
+        stream_state_encode(s, &w);
+        assert_true(stream_state_decode(again, span_make(w.data, w.size)));
+        assert_true(torn(again, "source0", "x", 10));
+        assert_true(torn(again, name, "x", 10));
+        assert_true(torn(again, "any other", "x", 10));
+        assert_false(torn(again, "any other", "x", 10));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_torn),
@@ -226,6 +245,7 @@ int main(void) {
                 cmocka_unit_test(test_bounds),
                 cmocka_unit_test(test_state),
                 cmocka_unit_test(test_damage),
+                cmocka_unit_test(test_all_gapped_is_saved),
         };
 
         return cmocka_run_group_tests_name("stream-state", tests, NULL, NULL);
