@@ -20,7 +20,7 @@ typedef struct RevokedUser {
 
 struct RevocationTable {
         Revocation *items;
-        uint32_t n;
+        uint32_t n, room;
         HashIndex index;
         RevokedUser *users;
         uint32_t n_users;
@@ -82,10 +82,15 @@ int revocation_table_put(RevocationTable *t, const Revocation *revocation) {
         }
         if (t->n == REVOCATION_TABLE_MAX)
                 return -ENOSPC;
-        more = realloc(t->items, (t->n + 1) * sizeof(Revocation));
-        if (!more)
-                return -ENOMEM;
-        t->items = more;
+        if (t->n == t->room) {
+                uint32_t room = t->room == 0 ? 16 : 2 * t->room;
+
+                more = realloc(t->items, room * sizeof(Revocation));
+                if (!more)
+                        return -ENOMEM;
+                t->items = more;
+                t->room = room;
+        }
         if (hash_index_add(&t->index, key_of(&revocation->network), t->n) < 0)
                 return -ENOMEM;
         t->items[t->n++] = *revocation;
