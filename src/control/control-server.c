@@ -358,6 +358,15 @@ static int on_timeout(sd_event_source *source _unused_, uint64_t usec _unused_, 
         return 0;
 }
 
+/* Where libsystemd 252 finds no memory for an object it leaves the places in the tree that it has
+ * made for it, and aborts when the connection is freed. Whatever else is put there and taken away takes them
+ * along. */
+static void clear_tree(sd_bus *bus) {
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+
+        (void) sd_bus_add_object_manager(bus, &slot, CONTROL_OBJECT);
+}
+
 /* Takes the descriptor, also on failure. */
 static int connection_new(ControlServer *s, int fd, uid_t uid) {
         _cleanup_(connection_freep) Connection *c = calloc(1, sizeof(Connection));
@@ -376,11 +385,16 @@ static int connection_new(ControlServer *s, int fd, uid_t uid) {
                 (r = sd_bus_start(c->bus)) < 0 ||
                 (r = sd_bus_attach_event(c->bus, s->event, SD_EVENT_PRIORITY_NORMAL)) < 0 ||
                 (r = sd_bus_match_signal(c->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
-                         "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, c)) < 0 ||
-                (r = sd_bus_add_object_vtable(c->bus, NULL, CONTROL_OBJECT, CONTROL_INTERFACE, vtable, c)) <
-                        0 ||
-                (r = sd_event_add_time_relative(s->event, &c->timer, CLOCK_MONOTONIC, FIRST_CALL_USEC,
-                         USEC_PER_SEC, on_timeout, c)) < 0)
+                         "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, c)) < 0)
+                return r;
+        r = sd_bus_add_object_vtable(c->bus, NULL, CONTROL_OBJECT, CONTROL_INTERFACE, vtable, c);
+        if (r < 0) {
+                clear_tree(c->bus);
+                return r;
+        }
+        r = sd_event_add_time_relative(
+                s->event, &c->timer, CLOCK_MONOTONIC, FIRST_CALL_USEC, USEC_PER_SEC, on_timeout, c);
+        if (r < 0)
                 return r;
         s->connections[s->n_connections++] = TAKE_PTR(c);
         return 0;

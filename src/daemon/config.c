@@ -6,13 +6,13 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "basic/fd-util.h"
 #include "basic/parse-util.h"
+#include "basic/user-util.h"
 
 #define TTL_MAX_USEC (7 * USEC_PER_DAY)
 #define SESSION_MAX_USEC (30 * USEC_PER_DAY)
@@ -254,8 +254,8 @@ static void forget_virtual_users(Config *c) {
  */
 static int find_uid(Span word, uid_t *ret) {
         _cleanup_free_ char *name = strndup(word.data, word.size);
-        struct passwd *entry;
         uint64_t number;
+        int r;
 
         if (!name)
                 return -ENOMEM;
@@ -263,11 +263,8 @@ static int find_uid(Span word, uid_t *ret) {
                 *ret = (uid_t) number;
                 return 0;
         }
-        entry = getpwnam(name);
-        if (!entry)
-                return 1;
-        *ret = entry->pw_uid;
-        return 0;
+        r = user_find(name, ret);
+        return r == -ENOENT ? 1 : r;
 }
 
 static int add_virtual_users(Config *c, const IniPlace *place, const char *value, Reason *reason) {

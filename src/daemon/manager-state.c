@@ -103,6 +103,7 @@ typedef struct Loading {
         Manager *m;
         const char *path;
         usec_t now;
+        int shortage; /* -errno: it may be whole, but could not be read */
         bool is_damaged, has_grants, has_streams, has_revocations, has_manual;
 } Loading;
 
@@ -112,6 +113,11 @@ static bool take_position(Manager *m, const char *name, Span bytes) {
                         return source_decode(m->inputs[i].source, bytes);
         /* one that is configured no more */
         return true;
+}
+
+/* The daemon is short of something, and the file as good as ever. */
+static bool is_shortage(int r) {
+        return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
 }
 
 /* Takes a section. Returns false when its bytes make no sense. */
@@ -135,9 +141,13 @@ static bool take_section(Loading *l, const char *name, Span bytes) {
 static void on_section(void *userdata, const char *name, Span bytes, const char *damage) {
         Loading *l = userdata;
 
+        errno = 0;
         if (!damage && !take_section(l, name, bytes))
                 damage = "its bytes make no sense";
-        if (!damage)
+        /* no other way leads through all of the decoding, and what was left out for it would be lost */
+        if (errno == ENOMEM)
+                l->shortage = -ENOMEM;
+        if (!damage || l->shortage < 0)
                 return;
         l->is_damaged = true;
         log_warning("%s: section \"%s\" is damaged (%s) and left out; what it held is taken from elsewhere "
@@ -145,28 +155,32 @@ static void on_section(void *userdata, const char *name, Span bytes, const char 
                 l->path, name[0] ? name : "(unknown)", damage);
 }
 
-/* Returns 0, also if the file is damaged, or -errno after it has said why it is not believed; -ENOENT is not
- * worth a word. */
+/* Returns 0, also if the file is damaged, or -errno after it has said why it is not believed; -ENOENT and a
+ * shortage are not worth a word. */
 static int load(Loading *l) {
         const char *reason;
         int r = state_file_load(l->path, on_section, l, &reason);
 
+        if (is_shortage(r))
+                l->shortage = r;
+        if (l->shortage < 0)
+                return l->shortage;
         if (r < 0 && r != -ENOENT)
                 log_warning("%s can't be used: %s", l->path, reason);
         return r;
 }
 
 /* Without them nobody knows whom a saved or published grant, or a line of the log, must not let in again. */
-static void load_revocations(Manager *m, usec_t now) {
+static int load_revocations(Manager *m, usec_t now) {
         Loading own = {.m = m, .path = m->revocations_path, .now = now},
                 copy = {.m = m, .path = m->revocations_copy_path, .now = now};
         int r = load(&own), k;
 
-        if (r >= 0 && !own.is_damaged)
-                return;
+        if (own.shortage < 0 || (r >= 0 && !own.is_damaged))
+                return own.shortage;
         k = load(&copy);
-        if (r == -ENOENT && k == -ENOENT)
-                return;
+        if (copy.shortage < 0 || (r == -ENOENT && k == -ENOENT))
+                return copy.shortage;
         m->revocations_dirty = true;
         m->revocations_refused = r != -ENOENT;
         if (k >= 0 && copy.has_revocations)
@@ -178,36 +192,43 @@ static void load_revocations(Manager *m, usec_t now) {
                           "grants again, and users that were blocked must be blocked again (%s)",
                         own.path);
         }
+        return 0;
 }
 
-static void load_state(Manager *m, usec_t now) {
+static int load_state(Manager *m, usec_t now) {
         Loading l = {.m = m, .path = m->state_path, .now = now};
         int r = load(&l);
 
-        if (r == -ENOENT)
-                return;
+        if (l.shortage < 0 || r == -ENOENT)
+                return l.shortage;
         if (r < 0 || l.is_damaged)
                 put_aside(l.path);
         if (l.has_streams)
-                return;
+                return 0;
         /* the first message may be the rest of a torn one, which is what an attacker would write */
         for (size_t i = 0; i < m->n_inputs; i++)
                 stream_state_gap(m->streams, m->inputs[i].source->name);
+        return 0;
 }
 
-void manager_load_state(Manager *m) {
+int manager_load_state(Manager *m) {
         usec_t now = time_now();
         int r;
 
         /* revocations first: they decide which of the grants may come back */
-        load_revocations(m, now);
-        load_state(m, now);
+        r = load_revocations(m, now);
+        if (r >= 0)
+                r = load_state(m, now);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "%s can't be read now, and nothing is done without it",
+                        m->options.state_directory);
         /* at once: after the next crash the logs would be read again without it */
         r = m->revocations_dirty ? manager_save_revocations(m) : 0;
         if (r < 0)
                 log_errno(LOG_ERR, r, "%s can't be written; it is tried again each minute",
                         m->revocations_path);
         m->save_failed = r < 0;
+        return 0;
 }
 
 /* ---- published files ---- */
@@ -270,25 +291,30 @@ static int merge_file(Merging *merging, const char *path) {
         if (r >= 0)
                 r = cdb_file_each(&file, on_published_record, merging);
         cdb_file_close(&file);
+        if (is_shortage(r))
+                return log_errno(LOG_ERR, r, "%s can't be read now, and nothing is done without it", path);
         if (r < 0 && r != -ENOENT)
                 log_errno(LOG_WARNING, r,
                         "the published %s can't be read; grants of the last minute may be missing", path);
         return r;
 }
 
-void manager_merge_published(Manager *m) {
+int manager_merge_published(Manager *m) {
         Merging merging = {.m = m, .is_delta = true, .now = time_now() / USEC_PER_SEC};
         char delta[PATH_MAX];
-
-        if (relay_delta_path(delta, m->relay_path) < 0)
-                return;
+        int r = relay_delta_path(delta, m->relay_path);
         /* without its delta a base is not to be believed: it may have a grant that was revoked since */
-        if (merge_file(&merging, delta) >= 0) {
+        if (r >= 0)
+                r = merge_file(&merging, delta);
+        if (r >= 0) {
                 merging.is_delta = false;
-                (void) merge_file(&merging, m->relay_path);
+                r = merge_file(&merging, m->relay_path);
         }
         network_set_done(&merging.in_delta);
+        if (is_shortage(r))
+                return r;
         /* with another TTL= in the files only the state knows when those logins were: it goes first */
         if (merging.other_ttl)
                 (void) manager_save_state(m);
+        return 0;
 }

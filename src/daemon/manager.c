@@ -387,10 +387,10 @@ static int open_sockets(Manager *m) {
         if (r >= 0 && fd < 0) {
                 if (asprintf(&path, "%s/control", m->options.runtime_directory) < 0) {
                         path = NULL;
-                        return -ENOMEM;
-                }
-                /* its group may be one that reads logs, which is no reason to obey it */
-                fd = r = unix_socket_open(path, SOCK_STREAM, 0600);
+                        r = -ENOMEM;
+                } else
+                        /* its group may be one that reads logs, which is no reason to obey it */
+                        fd = r = unix_socket_open(path, SOCK_STREAM, 0600);
         }
         if (r >= 0)
                 r = control_server_listen(m->control, fd);
@@ -457,8 +457,11 @@ static int set_up(Manager *m) {
                 r = open_publisher(m);
         if (r < 0)
                 return r;
-        manager_load_state(m);
-        manager_merge_published(m);
+        r = manager_load_state(m);
+        if (r >= 0)
+                r = manager_merge_published(m);
+        if (r < 0)
+                return r;
         /* first of all, what readers go by; a disk that is full now is retried later */
         (void) publisher_flush(m->publisher);
         (void) tcprules_output_flush(m->tcprules);

@@ -142,12 +142,14 @@ void manager_open_logins(Manager *m);
 void manager_keep_logins(const Manager *m);
 
 /* manager-state.c */
-void manager_load_state(Manager *m);
+/* Returns 0, whatever is damaged; or -errno, logged, when what may be good can't be read for want of memory
+ * or descriptors: the daemon must not go on, nor save anything, without it. */
+int manager_load_state(Manager *m);
 /* Saves grants, streams and positions. Returns 0 or -errno. */
 int manager_save_state(Manager *m);
 int manager_save_revocations(Manager *m);
-/* Takes back the grants that were published after the state was saved. */
-void manager_merge_published(Manager *m);
+/* Takes back the grants that were published after the state was saved. Returns as manager_load_state(). */
+int manager_merge_published(Manager *m);
 
 /* manager-lookup.c */
 /* Answers on the look-up sockets that systemd has passed, and `by_hand` on one of its own. What can't be

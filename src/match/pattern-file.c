@@ -5,10 +5,10 @@
 #include "match/pattern-file.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 
 #include "basic/parse-util.h"
+#include "basic/user-util.h"
 
 #define RULES_MAX 64
 #define EXAMPLES_MAX 256
@@ -86,20 +86,23 @@ static int add_uids(Pattern *p, const char *value) {
                 string_list_done(&p->uids);
         while (parse_word(&rest, &word)) {
                 char text[64];
-                uint64_t uid;
-                struct passwd *entry;
+                uint64_t number;
+                uid_t uid;
                 int r;
 
                 if (word.size >= sizeof(text))
                         return -EINVAL;
                 (void) snprintf(text, sizeof(text), "%.*s", (int) word.size, word.data);
-                if (parse_u64(word, UINT32_MAX - 1, &uid) < 0) {
-                        entry = getpwnam(text);
-                        if (!entry)
+                if (parse_u64(word, UINT32_MAX - 1, &number) >= 0)
+                        uid = (uid_t) number;
+                else {
+                        r = user_find(text, &uid);
+                        if (r == -ENOENT)
                                 continue;
-                        uid = entry->pw_uid;
+                        if (r < 0)
+                                return r;
                 }
-                (void) snprintf(text, sizeof(text), "%" PRIu64, uid);
+                (void) snprintf(text, sizeof(text), "%u", (unsigned) uid);
                 r = string_list_add(&p->uids, span_from_string(text));
                 if (r < 0)
                         return r;

@@ -110,7 +110,7 @@ static Manager *start(void) {
         Manager *m = manager_new_here();
 
         memset(&logged, 0, sizeof(logged));
-        manager_load_state(m);
+        assert_ok(manager_load_state(m));
         return m;
 }
 
@@ -531,7 +531,7 @@ static void test_from_the_future(_unused_ void **state) {
                 save_all();
                 m = manager_new_here();
                 time_set_fake(AT(T0 - steps[i]));
-                manager_load_state(m);
+                assert_ok(manager_load_state(m));
                 assert_true(grant_table_find(m->grants, &n, &view));
                 assert_true(view.until <= T0 - steps[i] + m->config.policy.ttl);
                 assert_false(has(m, "192.0.2.66") || has(m, "192.0.2.67"));
