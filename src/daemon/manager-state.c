@@ -303,6 +303,7 @@ int manager_merge_published(Manager *m) {
         Merging merging = {.m = m, .is_delta = true, .now = time_now() / USEC_PER_SEC};
         char delta[PATH_MAX];
         int r = relay_delta_path(delta, m->relay_path);
+
         /* without its delta a base is not to be believed: it may have a grant that was revoked since */
         if (r >= 0)
                 r = merge_file(&merging, delta);
