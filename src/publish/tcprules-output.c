@@ -261,6 +261,23 @@ static int link_path(char buf[static PATH_MAX], const char *runtime_directory) {
         return snprintf(buf, PATH_MAX, "%s/" LINK_NAME, runtime_directory) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+static int no_snapshot(
+        _unused_ void *userdata, _unused_ TcprulesEntryHandler each, _unused_ void *each_userdata) {
+        return 0;
+}
+
+/* Without its static part a file still must not go on letting those in who were granted relaying: it becomes
+ * one without a rule, by which everybody may send mail to this host and nobody through it. Returns 0, also
+ * if there is no file, or -errno: then it is as it was. */
+static int remove_grants(const char *path) {
+        if (access(path, F_OK) < 0 && errno == ENOENT)
+                return 0;
+        if (tcprules_output_write_static(path, NULL, no_snapshot, NULL) >= 0)
+                return 0;
+        /* tcpserver -x takes no mail then, which the sender tries again */
+        return unlink(path) < 0 ? -errno : 0;
+}
+
 int tcprules_output_restore(const char *runtime_directory) {
         char link[PATH_MAX], path[PATH_MAX], beside[PATH_MAX];
         struct stat st;
@@ -281,8 +298,13 @@ int tcprules_output_restore(const char *runtime_directory) {
         r = static_path(beside, path);
         if (r < 0)
                 return r;
-        if (rename(beside, path) < 0)
-                return errno == ENOENT ? -ENODATA : -errno;
+        if (rename(beside, path) < 0) {
+                r = remove_grants(path);
+                if (r < 0)
+                        return r;
+                (void) unlink(link);
+                return -ENODATA;
+        }
         return unlink(link) < 0 ? -errno : 1;
 }
 

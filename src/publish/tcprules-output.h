@@ -64,7 +64,8 @@ int tcprules_output_flush(TcprulesOutput *o);
 
 /* Puts the static part in place of the file that an output with this runtime directory has written, whatever
  * became of it. Needs neither memory nor space on the disk. Returns 1; 0 when none was in use; -ENODATA when
- * the static part is not there; -EPERM when it belongs to another user; or -errno. */
+ * the static part is not there, and then the file has no rule any more, or is gone; -EPERM when it belongs
+ * to another user; or -errno. */
 int tcprules_output_restore(const char *runtime_directory);
 
 /* Writes the static part alone. Returns 0 or -errno. */

@@ -364,14 +364,35 @@ static void test_static_gone(_unused_ void **state) {
         char directory[PATH_MAX];
 
         assert_non_null(getcwd(directory, sizeof(directory)));
+        put(&table, "192.0.2.7", RELAY_ALLOW, 5000);
         assert_ok(tcprules_output_flush(o));
         assert_int_equal(unlink(".x.cdb.static"), 0);
         assert_int_equal(tcprules_output_restore(directory), -ENODATA);
+        /* who was granted relaying would have it for ever */
+        read_rules("x.cdb");
+        assert_int_equal(rules.n, 0);
         /* it is there again with the next writing */
         tcprules_output_touch(o, false);
         assert_ok(tcprules_output_flush(o));
         assert_int_equal(tcprules_output_restore(directory), 1);
         tcprules_output_free(o);
+}
+
+/* The same for a file that the configuration does not name any more. */
+static void test_static_gone_of_former(_unused_ void **state) {
+        Table table = {.n = 0};
+        _cleanup_(tcprules_output_freep) TcprulesOutput *o = output_of(&table, "x.cdb", NULL);
+
+        put(&table, "192.0.2.7", RELAY_ALLOW, 5000);
+        assert_ok(tcprules_output_flush(o));
+        assert_int_equal(unlink(".x.cdb.static"), 0);
+        /* and nothing can be written in its place */
+        assert_int_equal(mkdir(".x.cdb.tmp", 0700), 0);
+        assert_ok(tcprules_output_configure(o, "y.cdb", NULL));
+        assert_int_equal(access("x.cdb", F_OK), -1);
+        assert_ok(tcprules_output_flush(o));
+        read_rules("y.cdb");
+        assert_int_equal(rules.n, 1);
 }
 
 static void test_removed(_unused_ void **state) {
@@ -476,6 +497,7 @@ int main(void) {
                 in_directory(test_static_is_left),
                 in_directory(test_killed),
                 in_directory(test_static_gone),
+                in_directory(test_static_gone_of_former),
                 in_directory(test_removed),
                 in_directory(test_failure),
                 in_directory(test_loop_coalesces),
