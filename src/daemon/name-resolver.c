@@ -15,6 +15,9 @@
 #define QUESTIONS_MAX 64
 /* Of one user: his name server, if he has one, may take as long as it likes. */
 #define QUESTIONS_OF_USER_MAX 8
+/* Of one domain: whoever has several accounts has no more domains for it, and a provider's answer at once.
+ */
+#define QUESTIONS_OF_DOMAIN_MAX 16
 /* For each of the two steps. */
 #define ANSWER_USEC (5 * USEC_PER_SEC)
 /* org.freedesktop.resolve1(5): the DNS only, no search domains, nothing made up. */
@@ -249,21 +252,63 @@ static int connect_bus(NameResolver *r) {
         return e;
 }
 
-static bool is_of_user(const Question *q, Span user) {
-        return q && user.size > 0 && q->login.user.size == user.size &&
-               strncasecmp(q->login.user.data, user.data, user.size) == 0;
+static bool is_equal(Span a, Span b) {
+        return a.size == b.size && (a.size == 0 || strncasecmp(a.data, b.data, a.size) == 0);
+}
+
+/* Takes "user+anything@domain" apart: one account has any number of such names (qmail's have a '-'). That
+ * some who have nothing to do with each other are counted together does no harm. */
+static Span account_of(Span user, Span *ret_domain) {
+        const char *at = user.size > 0 ? memrchr(user.data, '@', user.size) : NULL;
+        Span name = at ? span_make(user.data, (size_t) (at - user.data)) : user;
+        size_t n = 0;
+
+        *ret_domain = span_skip(user, name.size);
+        while (n < name.size && name.data[n] != '+' && name.data[n] != '-')
+                n++;
+        return span_make(name.data, n);
+}
+
+static bool is_same_account(Span a, Span b) {
+        Span a_domain, b_domain, a_name = account_of(a, &a_domain), b_name = account_of(b, &b_domain);
+
+        return a.size > 0 && b.size > 0 && is_equal(a_name, b_name) && is_equal(a_domain, b_domain);
+}
+
+/* What somebody registers: the last two labels, or three where the last but one is of the kind of "co". */
+static Span domain_of(Span host) {
+        unsigned labels = 1;
+        size_t i, end;
+
+        if (host.size > 0 && host.data[host.size - 1] == '.')
+                host.size--;
+        for (i = end = host.size; i > 0; i--) {
+                if (host.data[i - 1] != '.')
+                        continue;
+                if (labels >= 3 || (labels == 2 && end - i > 3))
+                        break;
+                labels++;
+                end = i - 1;
+        }
+        return span_skip(host, i);
 }
 
 int name_resolver_ask(NameResolver *r, const Login *login) {
         _cleanup_(question_freep) Question *q = NULL;
-        size_t i = QUESTIONS_MAX, of_user = 0;
+        size_t i = QUESTIONS_MAX, of_user = 0, of_domain = 0;
         int e;
 
         for (size_t k = QUESTIONS_MAX; k-- > 0;) {
-                of_user += is_of_user(r->questions[k], login->user);
-                i = r->questions[k] ? i : k;
+                const Question *other = r->questions[k];
+
+                if (!other) {
+                        i = k;
+                        continue;
+                }
+                of_user += is_same_account(other->login.user, login->user);
+                of_domain += is_equal(domain_of(other->login.host), domain_of(login->host));
         }
-        if (i == QUESTIONS_MAX || of_user >= QUESTIONS_OF_USER_MAX)
+        if (i == QUESTIONS_MAX || of_user >= QUESTIONS_OF_USER_MAX || of_domain >= QUESTIONS_OF_DOMAIN_MAX)
                 return -EBUSY;
         e = connect_bus(r);
         if (e < 0)
