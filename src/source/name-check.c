@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,6 +17,10 @@
 
 #include "basic/fd-util.h"
 #include "basic/time-util.h"
+
+/* Helpers that were killed and are not dead yet, as one may take that waits for a disk or for NFS. With more
+ * than these no other is started. */
+#define DYING_MAX 4
 
 /* What goes both ways. */
 typedef struct Packet {
@@ -30,6 +35,12 @@ typedef struct Question {
         Packet packet;
 } Question;
 
+/* One that was killed. Nobody waits for it: it is reaped when it is dead. */
+typedef struct Dying {
+        pid_t pid; /* 0: none */
+        sd_event_source *io;
+} Dying;
+
 struct NameCheck {
         sd_event *event;
         NameCheckListener listener;
@@ -37,6 +48,7 @@ struct NameCheck {
         pid_t helper; /* 0: none */
         int fd;       /* to it */
         sd_event_source *io, *timer;
+        Dying dying[DYING_MAX];
         Question *first, *last; /* the first is under way */
         size_t n;
 };
@@ -58,11 +70,16 @@ static int look_up(Packet *p) {
 }
 
 static _noreturn_ void run_helper(int fd, pid_t parent) {
+        static const int ignored[] = {SIGTERM, SIGINT, SIGHUP};
         sigset_t none;
         Packet p;
 
         (void) sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        /* what is sent to the whole service, or by a terminal, is for the daemon, which goes on asking until
+         * it ends */
+        for (size_t i = 0; i < ELEMENTSOF(ignored); i++)
+                (void) signal(ignored[i], SIG_IGN);
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
                 _exit(0);
@@ -80,15 +97,55 @@ static _noreturn_ void run_helper(int fd, pid_t parent) {
 
 /* ---- the daemon ---- */
 
+static void reap(Dying *d) {
+        if (d->pid <= 0 || waitpid(d->pid, NULL, WNOHANG) == 0)
+                return;
+        d->io = sd_event_source_disable_unref(d->io);
+        d->pid = 0;
+}
+
+static int on_death(
+        sd_event_source *source _unused_, int fd _unused_, uint32_t events _unused_, void *userdata) {
+        reap(userdata);
+        return 0;
+}
+
+/* Returns a place for one more, or NULL. */
+static Dying *find_place(NameCheck *c) {
+        Dying *place = NULL;
+
+        for (size_t i = 0; i < DYING_MAX; i++) {
+                reap(&c->dying[i]);
+                if (c->dying[i].pid == 0)
+                        place = &c->dying[i];
+        }
+        return place;
+}
+
+static void watch_death(NameCheck *c, Dying *d) {
+        int fd = pidfd_open(d->pid, 0);
+
+        /* without this it is reaped when the next one is started */
+        if (fd < 0 || sd_event_add_io(c->event, &d->io, fd, EPOLLIN, on_death, d) < 0)
+                close_fd(fd);
+        else
+                (void) sd_event_source_set_io_fd_own(d->io, true);
+}
+
 static void stop_helper(NameCheck *c) {
+        Dying *d = find_place(c);
+
         c->io = sd_event_source_disable_unref(c->io);
         c->fd = close_fd(c->fd);
         if (c->helper <= 0)
                 return;
         (void) kill(c->helper, SIGKILL);
-        while (waitpid(c->helper, NULL, 0) < 0 && errno == EINTR)
-                ;
+        assert(d); /* start_helper() has seen that there is one */
+        *d = (Dying){.pid = c->helper};
         c->helper = 0;
+        reap(d);
+        if (d->pid > 0)
+                watch_death(c, d);
 }
 
 static Question *take_first(NameCheck *c) {
@@ -168,6 +225,8 @@ static int start_helper(NameCheck *c) {
         pid_t parent = getpid(), child;
         int fds[2], r;
 
+        if (!find_place(c))
+                return -EBUSY;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
                 return -errno;
         ours = fds[0];
@@ -247,6 +306,8 @@ NameCheck *name_check_free(NameCheck *c) {
         if (!c)
                 return NULL;
         stop_helper(c);
+        for (size_t i = 0; i < DYING_MAX; i++)
+                sd_event_source_disable_unref(c->dying[i].io);
         while (c->first)
                 free(take_first(c));
         sd_event_source_disable_unref(c->timer);

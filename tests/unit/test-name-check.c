@@ -4,12 +4,15 @@
 
 #include <pwd.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "basic/time-util.h"
 
 /* What the name service does instead of answering about this one. */
 #define HANGS "hangs"
 #define CRASHES "crashes"
+/* What is sent to the whole service reaches it, too. */
+#define SIGNALLED "signalled"
 
 struct passwd *__real_getpwnam(const char *name);
 struct passwd *__wrap_getpwnam(const char *name);
@@ -20,8 +23,25 @@ struct passwd *__wrap_getpwnam(const char *name) {
                 (void) pause();
         if (streq(name, CRASHES))
                 (void) raise(SIGKILL);
+        if (streq(name, SIGNALLED)) {
+                (void) raise(SIGHUP);
+                (void) raise(SIGINT);
+                (void) raise(SIGTERM);
+                return __real_getpwnam("root");
+        }
         /* as sssd does with names of a domain */
         return __real_getpwnam(streq(name, "EXAMPLE\\Root") ? "root" : name);
+}
+
+/* As if no child that is killed would die: it waits for a disk. */
+static bool undying;
+
+pid_t __real_waitpid(pid_t pid, int *status, int options);
+pid_t __wrap_waitpid(pid_t pid, int *status, int options);
+
+pid_t __wrap_waitpid(pid_t pid, int *status, int options) {
+        assert_true(options & WNOHANG); /* the daemon would stand still */
+        return undying ? 0 : __real_waitpid(pid, status, options);
 }
 
 typedef struct Heard {
@@ -143,6 +163,33 @@ static void test_a_crashing_name_service(void **state) {
         assert_int_equal(h->results[1], 0);
 }
 
+static void test_a_helper_that_does_not_die(void **state) {
+        Heard *h = *state;
+        unsigned n = 0;
+
+        undying = true;
+        do {
+                assert_true(n < 100);
+                assert_ok(name_check_ask(h->check, n, 0, SPAN_LITERAL(CRASHES)));
+                wait_for(h, n + 1);
+        } while (h->results[n++] == -EIO);
+        /* there are not any number of them */
+        assert_int_equal(h->results[n - 1], -ETIMEDOUT);
+        undying = false;
+        assert_ok(name_check_ask(h->check, n, 0, SPAN_LITERAL("root")));
+        wait_for(h, n + 1);
+        assert_int_equal(h->results[n], 0);
+}
+
+/* systemd sends SIGTERM to every process of a service: the helper is not to end before the daemon. */
+static void test_a_service_that_is_stopped(void **state) {
+        Heard *h = *state;
+
+        assert_ok(name_check_ask(h->check, 0, 0, SPAN_LITERAL(SIGNALLED)));
+        wait_for(h, 1);
+        assert_int_equal(h->results[0], 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
@@ -150,6 +197,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_a_hanging_name_service, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_many_of_one_uid, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_a_crashing_name_service, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_a_helper_that_does_not_die, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_a_service_that_is_stopped, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
