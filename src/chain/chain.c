@@ -32,6 +32,7 @@ static bool is_stderr_fit(void) {
 void chain_say(int priority, const char *format, ...) {
         struct sigaction ignore = {.sa_handler = SIG_IGN}, inherited;
         char text[2048]; /* what log_line() cuts at */
+        sigset_t pending;
         va_list ap;
 
         if (!is_stderr_fit())
@@ -40,7 +41,12 @@ void chain_say(int priority, const char *format, ...) {
         (void) vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
         log_set_always_named();
-        /* a pipe may be closed between the look at it and the writing */
+        /* a pipe may be closed between the look at it and the writing; but one that waits to be let in would
+         * be forgotten, and where one waits already another does nothing */
+        if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) > 0) {
+                log_line(priority, "%s", text);
+                return;
+        }
         (void) sigaction(SIGPIPE, &ignore, &inherited);
         log_line(priority, "%s", text);
         (void) sigaction(SIGPIPE, &inherited, NULL);
@@ -68,20 +74,38 @@ int chain_peer(IpAddr *ret) {
         return 0;
 }
 
+/* Returns 1 and the value, 0 if it is not set, or -ENOTUNIQ: getenv(3) says the first one, other programs
+ * the last. */
+static int find_variable(const char *name, const char **ret) {
+        const char *found = NULL;
+        size_t n = strlen(name);
+
+        for (char **e = environ; *e; e++) {
+                if (strncmp(*e, name, n) != 0 || (*e)[n] != '=')
+                        continue;
+                if (found && !streq(found, *e + n + 1))
+                        return -ENOTUNIQ;
+                found = *e + n + 1;
+        }
+        *ret = found;
+        return found ? 1 : 0;
+}
+
 int chain_find_client(IpAddr *ret, const char **ret_variable) {
         static const char *const names[] = {"TCPREMOTEIP", "REMOTE_ADDR"};
 
         if (getenv(CHAIN_NO_CLIENT))
                 return -ENXIO;
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                const char *value = getenv(names[i]);
+                const char *value;
+                int r = find_variable(names[i], &value);
 
-                if (!value)
+                if (r == 0)
                         continue;
-                if (ip_addr_parse(span_from_string(value), ret) >= 0)
-                        return 0;
+                if (r > 0)
+                        r = ip_addr_parse(span_from_string(value), ret);
                 *ret_variable = names[i];
-                return -EINVAL;
+                return r;
         }
         return chain_peer(ret);
 }

@@ -24,7 +24,8 @@ int chain_peer(IpAddr *ret);
 /* Who the client is. The first of TCPREMOTEIP and REMOTE_ADDR that is set decides, even if it is not an
  * address: to go on to the next would let whoever can spoil one choose the other. If none is, the peer of
  * descriptor 0 does. Returns 0; -ENXIO: CHAIN_NO_CLIENT is set, nobody knows; -EINVAL: the variable
- * *ret_variable is not an address; or what chain_peer() returned. */
+ * *ret_variable is not an address; -ENOTUNIQ: it is there more than once, with different values; or what
+ * chain_peer() returned. */
 int chain_find_client(IpAddr *ret, const char **ret_variable);
 
 /* Becomes the program. If it returns, it has said why, and the result is the exit code. */

@@ -93,12 +93,14 @@ static char **find_substitute(char **argv, char buf[static PATH_MAX]) {
 /* Returns false, and has said why, when it is not known who the client is. */
 static bool find_client(IpAddr *ret) {
         char text[LOG_TEXT_BYTES];
-        const char *variable;
+        const char *variable = NULL;
         int r = chain_find_client(ret, &variable);
 
-        if (r == -EINVAL)
+        if (r == -EINVAL && variable)
                 chain_say(LOG_WARNING, "no relaying: %s is not an address: '%s'", variable,
                         log_text(text, span_from_string(getenv(variable))));
+        else if (r == -ENOTUNIQ)
+                chain_say(LOG_WARNING, "no relaying: %s is there twice", variable);
         else if (r < 0 && r != -ENXIO)
                 chain_say(LOG_WARNING,
                         "no relaying: no TCPREMOTEIP, no REMOTE_ADDR, and no peer of descriptor 0: %s",

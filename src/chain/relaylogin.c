@@ -94,6 +94,8 @@ static bool has_client(IpAddr *ret) {
         if (r == -EINVAL && variable)
                 chain_say(LOG_WARNING, "the login will not be noticed: %s is not an address: '%s'", variable,
                         log_text(text, span_from_string(getenv(variable))));
+        else if (r == -ENOTUNIQ && variable)
+                chain_say(LOG_WARNING, "the login will not be noticed: %s is there twice", variable);
         else if (r == -ENOENT)
                 chain_say(LOG_WARNING, "the login will not be noticed: there is no IP in the environment");
         else if (r == -ENXIO)
