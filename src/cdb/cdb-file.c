@@ -36,25 +36,17 @@ struct CdbWriter {
         int error;
 };
 
-/* Reads exactly n bytes; the file ending earlier means that it is damaged. */
+/* Reads exactly n bytes. A regular file gives all that it has at once: less means that it ends earlier than
+ * it should, or cannot be read to there. */
 static int read_at(int fd, uint64_t position, void *buf, size_t n) {
-        char *p = buf;
+        ssize_t k;
 
-        while (n > 0) {
-                ssize_t k = pread(fd, p, n, (off_t) position);
-
-                if (k < 0) {
-                        if (errno == EINTR)
-                                continue;
-                        return -errno;
-                }
-                if (k == 0)
-                        return -EBADMSG;
-                p += k;
-                position += (size_t) k;
-                n -= (size_t) k;
-        }
-        return 0;
+        do
+                k = pread(fd, buf, n, (off_t) position);
+        while (k < 0 && errno == EINTR);
+        if (k < 0)
+                return -errno;
+        return (size_t) k == n ? 0 : -EBADMSG;
 }
 
 /* Each table must lie between the head and the end of the file; the records end where the first one begins.
@@ -105,25 +97,28 @@ void cdb_file_close(CdbFile *f) {
 /* Compares the record at `position` with the key. Returns 1 and the value, 0 when it is another one. */
 static int read_record(
         const CdbFile *f, uint32_t position, Span key, char *buf, size_t room, size_t *ret_size) {
-        uint8_t raw[RECORD_HEAD_BYTES + CDB_KEY_MAX_BYTES + CDB_VALUE_MAX_BYTES];
+        uint8_t raw[RECORD_HEAD_BYTES + CDB_KEY_MAX_BYTES + CDB_VALUE_MAX_BYTES] = {0};
         uint64_t key_size, value_size;
-        size_t n;
+        size_t value_max = MIN(room, (size_t) CDB_VALUE_MAX_BYTES), left, n;
         int r;
 
-        if (position < HEAD_BYTES || position > f->data_end || f->data_end - position < RECORD_HEAD_BYTES)
+        if (position < HEAD_BYTES || position > f->data_end)
                 return -EBADMSG;
-        n = MIN(RECORD_HEAD_BYTES + key.size + MIN(room, (size_t) CDB_VALUE_MAX_BYTES),
-                (size_t) (f->data_end - position));
+        left = f->data_end - position;
+        if (left < RECORD_HEAD_BYTES)
+                return -EBADMSG;
+        n = RECORD_HEAD_BYTES + key.size + value_max;
+        n = MIN(n, left);
         r = read_at(f->fd, position, raw, n);
         if (r < 0)
                 return r;
         key_size = cdb_unpack(raw);
         value_size = cdb_unpack(raw + 4);
-        if (RECORD_HEAD_BYTES + key_size + value_size > f->data_end - position)
+        if (RECORD_HEAD_BYTES + key_size + value_size > left)
                 return -EBADMSG;
         if (key_size != key.size || memcmp(raw + RECORD_HEAD_BYTES, key.data, key.size) != 0)
                 return 0;
-        if (RECORD_HEAD_BYTES + key_size + value_size > n)
+        if (value_size > value_max)
                 return -EBADMSG;
         memcpy(buf, raw + RECORD_HEAD_BYTES + key.size, value_size);
         *ret_size = value_size;
@@ -132,7 +127,7 @@ static int read_record(
 
 int cdb_file_find(const CdbFile *f, Span key, char *buf, size_t room, size_t *ret_size) {
         uint32_t hash, start, slots, at, n;
-        uint8_t raw[PROBES_AT_ONCE * SLOT_BYTES];
+        uint8_t raw[PROBES_AT_ONCE * SLOT_BYTES] = {0};
         int r;
 
         assert(key.size > 0 && key.size <= CDB_KEY_MAX_BYTES);
@@ -143,7 +138,10 @@ int cdb_file_find(const CdbFile *f, Span key, char *buf, size_t room, size_t *re
                 return 0;
         at = (hash >> 8) % slots;
         for (uint32_t done = 0; done < MIN(slots, (uint32_t) PROBES_MAX); done += n, at = (at + n) % slots) {
-                n = MIN(MIN((uint32_t) PROBES_AT_ONCE, slots - at), slots - done);
+                uint32_t to_end = slots - at, left = slots - done;
+
+                n = MIN(to_end, left);
+                n = MIN(n, (uint32_t) PROBES_AT_ONCE);
                 r = read_at(f->fd, start + (uint64_t) at * SLOT_BYTES, raw, n * SLOT_BYTES);
                 for (uint32_t i = 0; r >= 0 && i < n; i++) {
                         uint32_t position = cdb_unpack(raw + i * SLOT_BYTES + 4);

@@ -188,30 +188,39 @@ static RelayResult judge(const Opened *o, const RelayEntry *entry, uint64_t now,
         return made.result;
 }
 
+/* What both files say of the address's network of this length: the delta, or else the base. ABSENT: nothing,
+ * a wider one may. */
+static RelayResult look_at(const Opened *delta, const Opened *base, const IpAddr *addr, unsigned length,
+        uint64_t now, RelayAnswer *ret) {
+        bool v4 = ip_addr_is_v4(addr);
+        char value[RELAY_VALUE_BYTES];
+        const Opened *from = delta;
+        IpNetwork network;
+        RelayEntry entry;
+        int r;
+
+        if (!has_length(delta, v4, length) && !has_length(base, v4, length))
+                return RELAY_RESULT_ABSENT;
+        network = ip_network_of(addr, length);
+        r = read_entry(delta, &network, value, &entry);
+        if (r == 0)
+                r = read_entry(from = base, &network, value, &entry);
+        if (r < 0)
+                return doubt(ret, trouble_texts[from->which][DAMAGED], plain_error(r));
+        return r > 0 ? judge(from, &entry, now, ret) : RELAY_RESULT_ABSENT;
+}
+
 RelayResult relay_lookup(const char *path, const IpAddr *addr, uint64_t now, RelayAnswer *ret) {
         _cleanup_(opened_done) Opened delta = OPENED_INIT(DELTA), base = OPENED_INIT(BASE);
-        bool v4 = ip_addr_is_v4(addr);
         RelayAnswer expired = {.result = RELAY_RESULT_ABSENT};
-        char value[RELAY_VALUE_BYTES];
+        int least = ip_addr_is_v4(addr) ? 96 : 0;
 
+        *ret = expired;
         if (open_pair(&delta, &base, path, now, ret) == RELAY_RESULT_DOUBT)
                 return RELAY_RESULT_DOUBT;
-        for (unsigned length = 128 + 1; length-- > (v4 ? 96u : 0u);) {
-                const Opened *from = &delta;
-                IpNetwork network;
-                RelayEntry entry;
-                RelayResult result;
-                int r;
+        for (int length = 128; length >= least; length--) {
+                RelayResult result = look_at(&delta, &base, addr, (unsigned) length, now, ret);
 
-                if (!has_length(&delta, v4, length) && !has_length(&base, v4, length))
-                        continue;
-                network = ip_network_of(addr, length);
-                r = read_entry(&delta, &network, value, &entry);
-                if (r == 0)
-                        r = read_entry(from = &base, &network, value, &entry);
-                if (r < 0)
-                        return doubt(ret, trouble_texts[from->which][DAMAGED], plain_error(r));
-                result = r > 0 ? judge(from, &entry, now, ret) : RELAY_RESULT_ABSENT;
                 /* one whose time is over neither grants nor bars, but "expired" tells more than "absent" */
                 if (result == RELAY_RESULT_EXPIRED && expired.result == RELAY_RESULT_ABSENT)
                         expired = *ret;

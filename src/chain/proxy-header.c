@@ -47,24 +47,49 @@ static bool may_begin(Span bytes, Span signature) {
         return bytes.size == 0 || memcmp(bytes.data, signature.data, MIN(bytes.size, signature.size)) == 0;
 }
 
-/* Takes the word up to the next blank, and that blank. Two blanks in a row are an empty word, which is
- * nothing that a field can be. Returns false when there is no blank. */
-static bool take_word(Span *line, Span *ret) {
-        const char *blank = line->size > 0 ? memchr(line->data, ' ', line->size) : NULL;
+typedef struct Word {
+        char text[V1_MAX_BYTES];
+        size_t size;
+} Word;
 
-        if (!blank)
-                return false;
-        *ret = span_make(line->data, (size_t) (blank - line->data));
-        *line = span_skip(*line, ret->size + 1);
-        return true;
+/* Protocol, two addresses, two ports. */
+#define WORDS 5
+
+/* Cuts what stands from `at` to `end` at its blanks. Two of them in a row have an empty word between them,
+ * which is nothing that a field can be; and what is too much stands in the last word, blanks and all.
+ * Returns how many words there are. */
+static size_t split_words(const char *data, size_t at, size_t end, Word words[static WORDS]) {
+        for (size_t n = 0; n < WORDS; n++) {
+                size_t size = 0;
+
+                for (; at < end && (data[at] != ' ' || n == WORDS - 1); at++)
+                        if (size < V1_MAX_BYTES)
+                                words[n].text[size++] = data[at];
+                words[n].size = size;
+                if (at >= end)
+                        return n + 1;
+                at++;
+        }
+        return WORDS;
+}
+
+static Span word_span(const Word *word) {
+        return span_make(word->text, word->size);
+}
+
+/* Where this byte is among the first `size`; `size` if it is not. */
+static size_t find_byte(const char *data, size_t size, char c) {
+        size_t i = 0;
+
+        while (i < size && data[i] != c)
+                i++;
+        return i;
 }
 
 /* ip_addr_parse() takes either family; here the keyword has said which form it is. An IPv4 address in IPv6's
  * form is what a proxy sends that listens on [::] (stunnel). */
 static bool is_address(Span word, bool is_v6, IpAddr *ret) {
-        bool has_colon = word.size > 0 && memchr(word.data, ':', word.size);
-
-        return has_colon == is_v6 && ip_addr_parse(word, ret) >= 0;
+        return span_contains(word, SPAN_LITERAL(":")) == is_v6 && ip_addr_parse(word, ret) >= 0;
 }
 
 static bool is_port(Span word, uint16_t *ret) {
@@ -78,51 +103,60 @@ static bool is_port(Span word, uint16_t *ret) {
         return true;
 }
 
-/* What stands between "PROXY " and the end of the line. */
-static int parse_line(Span line, ProxyHeader *r, const char **reterr) {
-        Span word, destination, port;
+/* "PROXY UNKNOWN", and then anything. */
+static bool is_unknown(const char *data, size_t end) {
+        static const char unknown[] = "PROXY UNKNOWN";
+        size_t n = sizeof(unknown) - 1;
+
+        return end >= n && memcmp(data, unknown, n) == 0 && (end == n || data[n] == ' ');
+}
+
+/* What stands before the end of the line. */
+static int parse_line(const char *data, size_t end, ProxyHeader *r, const char **reterr) {
+        Word words[WORDS] = {0};
+        size_t n;
         bool is_v6;
 
-        if (span_starts_with(line, SPAN_LITERAL("UNKNOWN")) && (line.size == 7 || line.data[7] == ' ')) {
+        if (is_unknown(data, end)) {
                 r->kind = PROXY_HEADER_OTHER;
                 return 0;
         }
-        if (!take_word(&line, &word))
+        n = split_words(data, sizeof(v1_signature) - 1, end, words);
+        if (n < 2)
                 return refuse(reterr, "the line has too few words");
-        is_v6 = span_equal(word, SPAN_LITERAL("TCP6"));
-        if (!is_v6 && !span_equal(word, SPAN_LITERAL("TCP4")))
+        is_v6 = span_equal_string(word_span(&words[0]), "TCP6");
+        if (!is_v6 && !span_equal_string(word_span(&words[0]), "TCP4"))
                 return refuse(reterr, "the line names an unknown protocol");
-        if (!take_word(&line, &word) || !take_word(&line, &destination) || !take_word(&line, &port))
+        if (n < WORDS)
                 return refuse(reterr, "the line has too few words");
-        if (!is_address(word, is_v6, &r->source) || !is_address(destination, is_v6, &r->destination))
+        if (!is_address(word_span(&words[1]), is_v6, &r->source) ||
+                !is_address(word_span(&words[2]), is_v6, &r->destination))
                 return refuse(reterr, "the line has a bad address");
-        if (!is_port(port, &r->source_port) || !is_port(line, &r->destination_port))
+        if (!is_port(word_span(&words[3]), &r->source_port) ||
+                !is_port(word_span(&words[4]), &r->destination_port))
                 return refuse(reterr, "the line has a bad port");
         r->kind = PROXY_HEADER_CLIENT;
         return 0;
 }
 
 static int parse_v1(Span bytes, ProxyHeader *r, const char **reterr) {
-        const char *end;
-        size_t size, missing;
+        size_t size = MIN(bytes.size, (size_t) V1_MAX_BYTES), end, missing;
 
-        if (bytes.size < V1_MIN_BYTES)
-                return (int) (V1_MIN_BYTES - bytes.size);
-        bytes.size = MIN(bytes.size, (size_t) V1_MAX_BYTES);
-        end = memchr(bytes.data, '\r', bytes.size);
-        size = end ? (size_t) (end - bytes.data) : bytes.size;
-        if (memchr(bytes.data, '\n', size))
+        if (size < V1_MIN_BYTES)
+                return (int) (V1_MIN_BYTES - size);
+        end = find_byte(bytes.data, size, '\r');
+        if (find_byte(bytes.data, end, '\n') < end)
                 return refuse(reterr, "the line ends without CR");
-        if (!end || size + 1 == bytes.size) {
-                missing = end ? 1 : 2;
-                if (bytes.size + missing > V1_MAX_BYTES)
+        if (end + 1 >= size) {
+                missing = end < size ? 1 : 2;
+                if (size + missing > V1_MAX_BYTES)
                         return refuse(reterr, "the line is too long");
                 return (int) missing;
         }
-        if (end[1] != '\n')
+        if (bytes.data[end + 1] != '\n')
                 return refuse(reterr, "the line has a CR without LF");
-        r->size = size + 2;
-        return parse_line(span_skip(span_make(bytes.data, size), sizeof(v1_signature) - 1), r, reterr);
+        r->size = end + 2;
+        return parse_line(bytes.data, end, r, reterr);
 }
 
 static unsigned number16(const char *p) {

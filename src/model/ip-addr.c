@@ -103,6 +103,8 @@ int ip_network_parse(Span s, IpNetwork *ret) {
         IpAddr addr;
         bool v4;
 
+        if (s.size >= IP_TEXT_BYTES)
+                return -EINVAL;
         if (!slash && s.size > 0 && s.data[s.size - 1] == '.')
                 return parse_octets(s, ret);
         if (ip_addr_parse(host, &addr) < 0)

@@ -10,8 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "basic/parse-util.h"
-
 static const char *const verdict_names[_RELAY_VERDICT_MAX] = {
         [RELAY_ALLOW] = "allow",
         [RELAY_NEVER] = "never",
@@ -69,65 +67,74 @@ size_t relay_value_format(char buf[static RELAY_VALUE_BYTES], const RelayEntry *
         return n;
 }
 
-/* The next word, up to one blank or the end; NULL data when there is none. Stricter than parse_word(). */
-static Span take_word(Span *rest) {
-        const char *blank = rest->size > 0 ? memchr(rest->data, ' ', rest->size) : NULL;
-        Span word = *rest;
+/* A text and how far it has been read. Each byte is read right behind the comparison of its position with
+ * the size, so that it can be seen at that place that no other byte is (tests/proof). */
+typedef struct Reading {
+        Span text;
+        size_t at;
+} Reading;
 
-        if (!blank) {
-                *rest = SPAN_NONE;
-                return word;
-        }
-        word.size = (size_t) (blank - rest->data);
-        *rest = span_skip(*rest, word.size + 1);
-        return word;
+static bool take(Reading *r, char c) {
+        if (r->at >= r->text.size || r->text.data[r->at] != c)
+                return false;
+        r->at++;
+        return true;
+}
+
+static bool take_text(Reading *r, const char *wanted) {
+        for (; *wanted; wanted++)
+                if (!take(r, *wanted))
+                        return false;
+        return true;
 }
 
 /* A number as PRIu64 writes it: no leading zeros. */
-static int take_number(Span *rest, uint64_t max, uint64_t *ret) {
-        Span word = take_word(rest);
+static bool take_number(Reading *r, uint64_t max, uint64_t *ret) {
+        uint64_t v = 0;
+        bool any = false;
 
-        if ((word.size > 1 && word.data[0] == '0') || parse_u64(word, max, ret) < 0)
-                return -EBADMSG;
-        return 0;
+        for (; r->at < r->text.size; r->at++) {
+                char c = r->text.data[r->at];
+                uint64_t digit = (uint64_t) (c - '0');
+
+                if (c < '0' || c > '9')
+                        break;
+                if ((any && v == 0) || v > (UINT64_MAX - digit) / 10)
+                        return false;
+                v = v * 10 + digit;
+                any = true;
+        }
+        if (!any || v > max)
+                return false;
+        *ret = v;
+        return true;
 }
 
-static int parse_verdict(Span word, RelayVerdict *ret) {
-        for (int i = 0; i < _RELAY_VERDICT_MAX; i++)
-                if (span_equal_string(word, verdict_names[i])) {
+static bool take_how(Reading *r, Span *ret) {
+        size_t n = 0;
+
+        while (r->at + n < r->text.size && is_how(r->text.data[r->at + n]))
+                if (++n > RELAY_HOW_MAX_BYTES)
+                        return false;
+        if (n == 0)
+                return false;
+        *ret = span_make(r->text.data + r->at, n);
+        r->at += n;
+        return true;
+}
+
+/* None is the beginning of another one. */
+static bool take_verdict(Reading *r, RelayVerdict *ret) {
+        for (int i = 0; i < _RELAY_VERDICT_MAX; i++) {
+                size_t start = r->at;
+
+                if (take_text(r, verdict_names[i])) {
                         *ret = (RelayVerdict) i;
-                        return 0;
+                        return true;
                 }
-        return -EBADMSG;
-}
-
-int relay_value_parse(Span value, RelayEntry *ret) {
-        char decoded[RELAY_USER_MAX_BYTES];
-        RelayEntry made = *ret;
-        Span rest = value;
-        int r;
-
-        r = parse_verdict(take_word(&rest), &made.verdict);
-        if (r < 0)
-                return r;
-        r = take_number(&rest, UINT64_MAX, &made.until);
-        if (r < 0)
-                return r;
-        made.how = take_word(&rest);
-        if (made.how.size == 0 || made.how.size > RELAY_HOW_MAX_BYTES)
-                return -EBADMSG;
-        for (size_t i = 0; i < made.how.size; i++)
-                if (!is_how(made.how.data[i]))
-                        return -EBADMSG;
-        /* what is left is the user; without one nothing is left, not even the blank before it */
-        made.user = rest;
-        if (made.user.size == 0 && made.how.data + made.how.size != value.data + value.size)
-                return -EBADMSG;
-        r = relay_user_decode(made.user, decoded);
-        if (r < 0)
-                return r;
-        *ret = made;
-        return 0;
+                r->at = start;
+        }
+        return false;
 }
 
 static int hex_digit(char c) {
@@ -136,28 +143,57 @@ static int hex_digit(char c) {
         return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -EBADMSG;
 }
 
-int relay_user_decode(Span encoded, char buf[static RELAY_USER_MAX_BYTES]) {
+/* All that is left. Returns the number of bytes in buf, or -EBADMSG. */
+static int take_user(Reading *r, char buf[static RELAY_USER_MAX_BYTES]) {
         int n = 0;
 
-        for (size_t i = 0; i < encoded.size; i++) {
-                char c = encoded.data[i];
+        for (; r->at < r->text.size; r->at++) {
+                char c = r->text.data[r->at];
 
                 if (n == RELAY_USER_MAX_BYTES)
                         return -EBADMSG;
                 if (c == '%') {
-                        int high = i + 2 < encoded.size ? hex_digit(encoded.data[i + 1]) : -EBADMSG;
-                        int low = i + 2 < encoded.size ? hex_digit(encoded.data[i + 2]) : -EBADMSG;
+                        int high, low;
 
+                        if (r->at + 2 >= r->text.size)
+                                return -EBADMSG;
+                        high = hex_digit(r->text.data[r->at + 1]);
+                        low = hex_digit(r->text.data[r->at + 2]);
                         /* one name has one spelling: %61 for an "a" is not ours */
                         if (high < 0 || low < 0 || is_plain((char) (high << 4 | low)))
                                 return -EBADMSG;
                         c = (char) (high << 4 | low);
-                        i += 2;
+                        r->at += 2;
                 } else if (!is_plain(c))
                         return -EBADMSG;
                 buf[n++] = c;
         }
         return n;
+}
+
+int relay_user_decode(Span encoded, char buf[static RELAY_USER_MAX_BYTES]) {
+        return take_user(&(Reading){encoded, 0}, buf);
+}
+
+int relay_value_parse(Span value, RelayEntry *ret) {
+        char decoded[RELAY_USER_MAX_BYTES];
+        RelayEntry made = *ret;
+        Reading r = {value, 0};
+
+        if (!take_verdict(&r, &made.verdict) || !take(&r, ' ') ||
+                !take_number(&r, UINT64_MAX, &made.until) || !take(&r, ' ') || !take_how(&r, &made.how))
+                return -EBADMSG;
+        made.user = SPAN_NONE;
+        /* without a user nothing is left, not even the blank before it */
+        if (r.at < value.size) {
+                if (!take(&r, ' '))
+                        return -EBADMSG;
+                made.user = span_make(value.data + r.at, value.size - r.at);
+                if (take_user(&r, decoded) <= 0)
+                        return -EBADMSG;
+        }
+        *ret = made;
+        return 0;
 }
 
 static size_t write_lengths(char *p, const bool *lengths, unsigned max, char family, bool first) {
@@ -185,54 +221,49 @@ size_t relay_header_format(char buf[static RELAY_HEADER_BYTES], const RelayHeade
         return n;
 }
 
+/* "4/32" or "6/64". `least` is what may come next: the length for IPv4, 100 more than it for IPv6. */
+static bool take_length(Reading *r, RelayLengths *lengths, unsigned *least) {
+        bool v6 = take(r, '6');
+        uint64_t length;
+        unsigned place;
+
+        if ((!v6 && !take(r, '4')) || !take(r, '/') || !take_number(r, v6 ? 128 : 32, &length))
+                return false;
+        place = (unsigned) length + (v6 ? 100 : 0);
+        if (place < *least)
+                return false;
+        *least = place + 1;
+        *(v6 ? &lengths->v6[length] : &lengths->v4[length]) = true;
+        return true;
+}
+
 /* "4/32,6/48,6/64" in just this order; "-" for none */
-static int parse_lengths(Span s, RelayLengths *ret) {
-        RelayLengths made = {0};
-        unsigned least = 0; /* of what may come next: the length for IPv4, 100 more than it for IPv6 */
+static bool take_lengths(Reading *r, RelayLengths *lengths) {
+        unsigned least = 0;
 
-        if (span_equal_string(s, "-")) {
-                *ret = made;
-                return 0;
-        }
-        for (;;) {
-                const char *comma = s.size > 0 ? memchr(s.data, ',', s.size) : NULL;
-                Span part = comma ? span_make(s.data, (size_t) (comma - s.data)) : s, number;
-                uint64_t length;
-                unsigned place;
-                bool v6;
-
-                v6 = span_starts_with(part, SPAN_LITERAL("6/"));
-                if (!v6 && !span_starts_with(part, SPAN_LITERAL("4/")))
-                        return -EBADMSG;
-                number = span_skip(part, 2);
-                if (take_number(&number, v6 ? 128 : 32, &length) < 0 || number.data)
-                        return -EBADMSG;
-                place = (unsigned) length + (v6 ? 100 : 0);
-                if (place < least)
-                        return -EBADMSG;
-                least = place + 1;
-                *(v6 ? &made.v6[length] : &made.v4[length]) = true;
-                if (!comma)
-                        break;
-                s = span_skip(s, part.size + 1);
-        }
-        *ret = made;
-        return 0;
+        if (take(r, '-'))
+                return true;
+        do
+                if (!take_length(r, lengths, &least))
+                        return false;
+        while (take(r, ','));
+        return true;
 }
 
 int relay_header_parse(Span value, RelayHeader *ret) {
         RelayHeader made = {0};
-        Span rest = value;
+        Reading r = {value, 0};
         uint64_t version;
 
-        if (value.size >= RELAY_HEADER_BYTES || take_number(&rest, UINT64_MAX, &version) < 0)
+        if (value.size >= RELAY_HEADER_BYTES || !take_number(&r, UINT64_MAX, &version) || !take(&r, ' '))
                 return -EBADMSG;
         if (version != RELAY_HEADER_VERSION)
                 return -EPROTONOSUPPORT;
-        if (take_number(&rest, RELAY_GENERATION_MAX, &made.generation) < 0 ||
-                take_number(&rest, RELAY_WRITTEN_MAX, &made.written) < 0 ||
-                take_number(&rest, RELAY_TTL_MAX, &made.ttl) < 0 ||
-                take_number(&rest, UINT32_MAX, &made.count) < 0 || parse_lengths(rest, &made.lengths) < 0)
+        if (!take_number(&r, RELAY_GENERATION_MAX, &made.generation) || !take(&r, ' ') ||
+                !take_number(&r, RELAY_WRITTEN_MAX, &made.written) || !take(&r, ' ') ||
+                !take_number(&r, RELAY_TTL_MAX, &made.ttl) || !take(&r, ' ') ||
+                !take_number(&r, UINT32_MAX, &made.count) || !take(&r, ' ') ||
+                !take_lengths(&r, &made.lengths) || r.at != value.size)
                 return -EBADMSG;
         *ret = made;
         return 0;
