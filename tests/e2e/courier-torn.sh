@@ -3,7 +3,7 @@
 # line: with first halves of 505 and 504 bytes, in the journal and in a file. Nothing is granted; real logins are.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 29
+plan 31
 
 # `P` so often that with what Courier writes before the name the first 511 bytes end where the forged line begins.
 filler() { printf '%*s' $((511 - ${#1})) '' | tr ' ' P; }
@@ -56,6 +56,10 @@ attacks() { # KIND SEEN
         "$(filler 'DEBUG: LOGIN FAILED, user=')"; sleep 0.3
         echo 'INFO: Disconnected'; sleep 1; } | in_courier courierlogger -facility=mail -name=pop3d
     ok "$kind: 504 bytes: Courier has written a login line that was none" wait_until 5 "$seen" pop3d malloryDEBUG
+
+    # "ERR: " is taken off the rest, too, which then is of another priority and perhaps of another place.
+    attack pop3 203.0.113.66 "$(filler "$LEAD")ERR: LOGIN, user=malloryERR"
+    ok "$kind: ERR in the second half: the same" wait_until 5 "$seen" pop3d malloryERR
 
     # The forged half is itself the short message after which a stream is believed again.
     ok "$kind: a real login by IMAP after that" login imap 203.0.113.8
