@@ -75,7 +75,7 @@ found "an address without room for its NUL" src/model/ip-addr.c 's/s\.size >= si
     ip-addr TEXT_MIN=46 TEXT_MAX=46
 found "a network one bit too long" src/model/ip-addr.c 's/v4 ? 32 : 128, &length/v4 ? 33 : 129, \&length/' \
     ip-addr TEXT_MIN=8 TEXT_MAX=8
-proven "PROXY headers of up to 65551 bytes" 99 proxy-header SIZE_MIN=0 SIZE_MAX_EACH=120
+proven "PROXY headers of up to 65551 bytes" 99 proxy-header SIZE_MIN=0 SIZE_MAX_EACH=108
 found "a field that ends behind the header" src/chain/proxy-header.c 's/if (behind > end)/if (behind > end + 1)/' \
     proxy-header SIZE_MIN=40 SIZE_MAX_EACH=40
 found "a line whose end is missing" src/chain/proxy-header.c 's/if (end + 1 >= size)/if (end >= size)/' \
@@ -84,7 +84,7 @@ found "a word without room" src/chain/proxy-header.c 's/if (size < V1_MAX_BYTES)
     proxy-header SIZE_MIN=110 SIZE_MAX_EACH=110
 found "addresses that are cut off" src/chain/proxy-header.c 's/if (block\.size < all)/if (block.size + 1 < all)/' \
     proxy-header SIZE_MIN=27 SIZE_MAX_EACH=27
-proven "records of up to 869 bytes and headers of up to 1280" 99 relay-entry SIZE_MIN=0 SIZE_MAX_EACH=100
+proven "records of up to 869 bytes and headers of up to 1280" 99 relay-entry SIZE_MIN=0 SIZE_MAX_EACH=30
 found "a value read one byte too far" src/model/relay-entry.c 's/r->at >= r->text\.size || r->text/r->at > r->text.size || r->text/' \
     relay-entry SIZE_MIN=5 SIZE_MAX_EACH=5
 found "a user without room" src/model/relay-entry.c 's/n == RELAY_USER_MAX_BYTES/n > RELAY_USER_MAX_BYTES/' \
