@@ -45,7 +45,7 @@ int file_tail_open(FileTail *t, const char *path) {
                 return r;
         t->position.device = st.st_dev;
         t->position.inode = st.st_ino;
-        t->position.modified = modified_of(&st);
+        t->position.modified = t->seen = modified_of(&st);
         return 0;
 }
 
@@ -99,7 +99,11 @@ int file_tail_seek(FileTail *t, const FilePosition *p) {
 int file_tail_rewind(FileTail *t) {
         FilePosition start = {
                 .device = t->position.device, .inode = t->position.inode, .modified = t->position.modified};
+        struct stat st;
 
+        if (fstat(t->fd, &st) < 0)
+                return -errno;
+        t->seen = modified_of(&st);
         return file_tail_seek(t, &start);
 }
 
@@ -111,27 +115,53 @@ int file_tail_skip(FileTail *t, const FilePosition *p) {
         return file_tail_seek(t, &own);
 }
 
+/* The lines that were taken are still in the buffer, before what is held of the next one: n of their last
+ * bytes, as they were read. The file may have others by now. */
+static size_t last_taken(const LineSplitter *s, const char **ret) {
+        size_t end = s->begin - (size_t) MIN(s->held, (uint64_t) s->begin);
+        size_t n = (size_t) MIN(s->taken, (uint64_t) end);
+
+        *ret = s->buffer + end - n;
+        return n;
+}
+
 int file_tail_sync(FileTail *t) {
         FilePosition *p = &t->position;
         uint64_t offset = p->offset + t->splitter.taken;
-        size_t before = (size_t) MIN(offset, (uint64_t) FILE_TAIL_MARK_BYTES);
-        struct stat st;
+        const char *taken;
+        size_t n, kept;
 
         if (t->splitter.taken == 0)
                 return 0;
-        if (p->head_size < FILE_TAIL_MARK_BYTES && pread(t->fd, p->head, before, 0) != (ssize_t) before)
-                return -EIO;
-        if (pread(t->fd, p->before, before, (off_t) (offset - before)) != (ssize_t) before)
-                return -EIO;
+        n = last_taken(&t->splitter, &taken);
         /* the file may have been replaced since it was read: never stand in the middle of a line */
-        if (p->before[before - 1] != '\n')
+        if (n == 0 || taken[n - 1] != '\n')
                 return -EIO;
-        if (fstat(t->fd, &st) < 0)
-                return -errno;
-        p->head_size = (uint32_t) MAX((size_t) p->head_size, before);
-        p->before_size = (uint32_t) before;
+        if (p->head_size == p->offset && p->head_size < FILE_TAIL_MARK_BYTES && n == t->splitter.taken) {
+                size_t more = MIN(n, FILE_TAIL_MARK_BYTES - (size_t) p->head_size);
+
+                memcpy(p->head + p->head_size, taken, more);
+                p->head_size += (uint32_t) more;
+        } else if (p->head_size == 0) {
+                /* behind a line of which the beginning is not there any more */
+                p->head_size = (uint32_t) MIN(offset, (uint64_t) FILE_TAIL_MARK_BYTES);
+                if (pread(t->fd, p->head, p->head_size, 0) != (ssize_t) p->head_size) {
+                        p->head_size = 0;
+                        return -EIO;
+                }
+        }
+        kept = n == t->splitter.taken && n < FILE_TAIL_MARK_BYTES
+                       ? MIN((size_t) p->before_size, FILE_TAIL_MARK_BYTES - n)
+                       : 0;
+        if (n > FILE_TAIL_MARK_BYTES) {
+                taken += n - FILE_TAIL_MARK_BYTES;
+                n = FILE_TAIL_MARK_BYTES;
+        }
+        memmove(p->before, p->before + p->before_size - kept, kept);
+        memcpy(p->before + kept, taken, n);
+        p->before_size = (uint32_t) (kept + n);
         p->offset = offset;
-        p->modified = modified_of(&st);
+        p->modified = t->seen;
         t->splitter.taken = 0;
         return 0;
 }
@@ -183,6 +213,7 @@ int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut) {
         size_t done = 0;
 
         for (;;) {
+                struct stat st;
                 char *space;
                 size_t room;
                 ssize_t n;
@@ -198,6 +229,8 @@ int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut) {
                 r = skip_hole(t);
                 if (r < 0)
                         return r;
+                if (fstat(t->fd, &st) < 0)
+                        return -errno;
                 space = line_splitter_space(&t->splitter, &room);
                 do
                         n = read(t->fd, space, room);
@@ -212,6 +245,14 @@ int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut) {
                         t->splitter.end -= (size_t) n;
                         return FILE_TAIL_REPLACED;
                 }
+                /* nothing to compare, but it was written to: filled and cut short between two looks */
+                if (n == 0 && t->position.offset == 0 && !file_tail_is_unfinished(t) &&
+                        modified_of(&st) != t->seen) {
+                        t->position.modified = t->seen;
+                        t->seen = modified_of(&st);
+                        return FILE_TAIL_REPLACED;
+                }
+                t->seen = modified_of(&st);
                 if (n == 0)
                         return FILE_TAIL_END;
         }

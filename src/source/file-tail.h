@@ -26,6 +26,7 @@ typedef struct FileTail {
         FilePosition position;
         LineSplitter splitter;
         uint64_t reads; /* how often something was read */
+        uint64_t seen;  /* usec: when the file was last written, before what is buffered was read */
 } FileTail;
 
 #define FILE_TAIL_INIT ((FileTail){.fd = -1})

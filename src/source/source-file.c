@@ -38,6 +38,7 @@ typedef struct Tail {
         bool begun;       /* it has been read before its next line */
         bool follows;     /* its first line was written after the last one of the tail before it */
         bool within;      /* its first line is the rest of one */
+        bool rewound;     /* it was cut short, and nothing was read of it since */
 } Tail;
 
 typedef struct SourceFile {
@@ -337,22 +338,22 @@ static Fate judge_compressed(
         return fate;
 }
 
-/* Files that were the log after it was left at a position, and that nobody has read: rotated away between
- * two looks. Some may be of the same moment, for the clock of files is coarse; one read again changes
- * nothing. Of a copy (copytruncate) only what follows the position is read. One may also be a copy of the
- * current file, and what was dropped as the rest of a torn message come again: nobody can tell what precedes
- * what. `found`: the file of the position is open. */
-static Fate add_missed(SourceFile *f, const FilePosition *left, bool found, Tail *current) {
-        _cleanup_(log_siblings_done) LogSiblings siblings = {0};
+/* Takes up files that were the log after it was left at a position, and that nobody has read: rotated away
+ * between two looks. Some may be of the same moment, for the clock of files is coarse; one read again
+ * changes nothing. Of a copy (copytruncate) only what follows the position is read. One may also be a copy
+ * of the current file, and what was dropped as the rest of a torn message come again: nobody can tell what
+ * precedes what. `found`: the file of the position is open. */
+static void take_missed(
+        SourceFile *f, const FilePosition *left, bool *found, Tail *current, LogSiblings *siblings) {
         Tail *missed[OLD_MAX];
-        size_t n = open_missed(f, left->modified, current, &siblings, missed);
-        bool follows = found;
+        size_t n = open_missed(f, left->modified, current, siblings, missed);
+        bool follows = *found;
 
         for (size_t i = 0; i < n; i++) {
                 Tail *t = missed[i];
 
                 if (file_tail_resembles(&t->file, left) && file_tail_skip(&t->file, left) >= 0)
-                        found = t->begun = true;
+                        *found = t->begun = true;
                 t->follows = !t->begun && follows && f->n_old > 0;
                 t->unknown = true;
                 follows = true;
@@ -362,6 +363,13 @@ static Fate add_missed(SourceFile *f, const FilePosition *left, bool found, Tail
                 current->unknown = true;
                 current->follows = !current->begun;
         }
+}
+
+/* The same, and says what of them is compressed. */
+static Fate add_missed(SourceFile *f, const FilePosition *left, bool found, Tail *current) {
+        _cleanup_(log_siblings_done) LogSiblings siblings = {0};
+
+        take_missed(f, left, &found, current, &siblings);
         return judge_compressed(f, &siblings, left, found);
 }
 
@@ -406,6 +414,7 @@ static bool restart(SourceFile *f) {
         /* where there is no copy that says how the line went on, the file goes on with the rest of it */
         t->within = file_tail_is_unfinished(&t->file);
         t->begun = t->follows = false;
+        t->rewound = true;
         t->over = file_tail_rewind(&t->file) < 0;
         (void) add_missed(f, &left, false, t);
         return false;
@@ -427,6 +436,15 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget);
 /* What a writer wrote to an older file before it went on to this one may have come after we were at the
  * older one's end, but it is there now. */
 static void read_older(SourceFile *f, Tail *t) {
+        if (t->rewound) {
+                _cleanup_(log_siblings_done) LogSiblings siblings = {0};
+                FilePosition left = t->file.position;
+                bool found = true;
+
+                /* it may have been filled, copied and cut short once more: nothing in it would tell */
+                t->rewound = false;
+                take_missed(f, &left, &found, t, &siblings);
+        }
         if (t->reads == t->file.reads)
                 return;
         t->reads = t->file.reads;

@@ -141,6 +141,22 @@ static void test_replaced_while_reading(_unused_ void **state) {
         assert_int_equal(next(&t), FILE_TAIL_REPLACED);
 }
 
+/* With lines of the very same sizes: a position is made of what was read, not of what is there by then. */
+static void test_replaced_by_the_same_sizes(_unused_ void **state) {
+        _cleanup_(file_tail_done) FileTail t = FILE_TAIL_INIT;
+
+        put_text("log", "1a\n1b\n");
+        assert_ok(file_tail_open(&t, "log"));
+        check_next(&t, "1a");
+        check_next(&t, "1b");
+        refill("log", "2a\n2b\n");
+        assert_ok(file_tail_sync(&t));
+        assert_memory_equal(t.position.before, "1a\n1b\n", 6);
+        assert_int_equal(next(&t), FILE_TAIL_REPLACED);
+        assert_ok(file_tail_rewind(&t));
+        check_next(&t, "2a");
+}
+
 static void test_long_lines(_unused_ void **state) {
         _cleanup_(file_tail_done) FileTail t = FILE_TAIL_INIT;
         static char xs[300000];
@@ -271,6 +287,7 @@ int main(void) {
                 in_directory(test_not_a_file),
                 in_directory(test_replaced),
                 in_directory(test_replaced_while_reading),
+                in_directory(test_replaced_by_the_same_sizes),
                 in_directory(test_long_lines),
                 in_directory(test_long_line_replaced),
                 in_directory(test_positions),

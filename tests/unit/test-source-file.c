@@ -480,6 +480,32 @@ static void test_old_one_cut_short(_unused_ void **state) {
         end(&f);
 }
 
+/* Cut short, filled, copied and cut short again, all between two looks: what was there in between is in a
+ * copy, and nothing in the log tells of it. */
+static void test_cut_twice_between_looks(_unused_ void **state) {
+        Fixture f;
+
+        put_text("log", LINE("1"));
+        written_at("log", 9);
+        begin(&f, "log");
+        check_got(&f, "1 ");
+        refill("log", "");
+        written_at("log", 8);
+        check_got(&f, "");
+        append("log", LINE("2"));
+        copy("log", "log.2");
+        written_at("log.2", 7);
+        refill("log", "");
+        written_at("log", 6);
+        check_got(&f, "2 ");
+        append("log", LINE("3"));
+        copy("log", "log.1");
+        written_at("log.1", 5);
+        refill("log", LINE("4"));
+        check_got(&f, "3 4 ");
+        end(&f);
+}
+
 /* A link that is set to and fro: each file is read once, and only once. */
 static void test_link_to_and_fro(_unused_ void **state) {
         Fixture f;
@@ -1357,6 +1383,7 @@ int main(void) {
                 in_directory(test_unreadable),
                 in_directory(test_not_a_file),
                 in_directory(test_old_one_cut_short),
+                in_directory(test_cut_twice_between_looks),
                 in_directory(test_link_to_and_fro),
                 in_directory(test_half_line_over_rotation),
                 in_directory(test_half_line_over_two_rotations),
