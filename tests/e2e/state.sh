@@ -33,7 +33,7 @@ start_again() {
     daemon_start
 }
 is_well() {
-    not grep -E 'damaged|used|revoked is not known|written' "$WORK/daemon.log" &&
+    not grep -E "damaged|can't be|is used|revoked is not known" "$WORK/daemon.log" &&
         not relays 198.51.100.66 && not relays 198.51.100.67
 }
 
