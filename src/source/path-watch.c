@@ -52,6 +52,10 @@ static int add_step(PathWatch *w, const char *directory, const char *name) {
         w->n_steps++;
         if (sd_event_add_inotify(w->event, &step->event_source, directory, mask, on_inotify, w) < 0)
                 step->event_source = NULL;
+        /* that of the sources' own work, so that they take turns: a directory on the way may be one in which
+         * anybody makes files as fast as he can */
+        if (step->event_source)
+                (void) sd_event_source_set_priority(step->event_source, SD_EVENT_PRIORITY_NORMAL + 10);
         return 0;
 }
 

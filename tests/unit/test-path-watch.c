@@ -181,12 +181,41 @@ static void test_renew(_unused_ void **state) {
         end(&w);
 }
 
+static int on_turn(sd_event_source *source, void *userdata) {
+        (*(unsigned *) userdata)++;
+        return sd_event_source_set_enabled(source, SD_EVENT_ON);
+}
+
+/* Somebody makes files beside the log faster than they are told of: what sources do has its turns. */
+static void test_flood_of_neighbours(_unused_ void **state) {
+        sd_event_source *work = NULL;
+        unsigned turns = 0;
+        Watched w;
+
+        begin(&w, "log");
+        assert_ok(sd_event_add_defer(w.event, &work, on_turn, &turns));
+        assert_ok(sd_event_source_set_priority(work, SD_EVENT_PRIORITY_NORMAL + 10));
+        assert_ok(sd_event_source_set_enabled(work, SD_EVENT_ON));
+        for (unsigned i = 0; i < 1000; i++) {
+                put_text("neighbour", "");
+                assert_int_equal(unlink("neighbour"), 0);
+                assert_ok(sd_event_run(w.event, 0));
+        }
+        assert_true(turns > 250);
+        sd_event_source_disable_unref(work);
+        assert_int_equal(w.told, 0);
+        put_text("log", "");
+        assert_true(was_told(&w));
+        end(&w);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 in_directory(test_file),
                 in_directory(test_directories),
                 in_directory(test_links),
                 in_directory(test_loops),
+                in_directory(test_flood_of_neighbours),
                 in_directory(test_renew),
         };
 
