@@ -18,9 +18,10 @@ static void on_bus_error(int signal, siginfo_t *info, void *context) {
         (void) context;
         if (info->si_code == BUS_ADRERR) {
                 char *page = (char *) info->si_addr - ((uintptr_t) info->si_addr & (page_size - 1));
+                void *zeros =
+                        mmap(page, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
-                if (mmap(page, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-                        page) {
+                if (zeros == page) {
                         happened = 1;
                         return;
                 }

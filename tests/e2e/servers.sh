@@ -4,6 +4,7 @@
 # a Dovecot, and solid-pop3d, alone and from inetd. Each as its package comes, all through one authrelay.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
+# shellcheck source=/dev/null # it takes minutes
 . "$LIB/servers.sh"
 plan 43
 
