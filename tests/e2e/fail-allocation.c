@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fail-allocation: for LD_PRELOAD. While it is armed, the first allocation whose call stack is not known yet fails, and
- * disarms it: so each way to an allocation fails once, over as many runs as it takes. What is known stands in the file
- * $FAIL_ALLOCATION, which tests/e2e/allocations maps, too. */
+/* fail-allocation: for LD_PRELOAD. While it is armed, the first allocation whose call stack is not known yet
+ * fails, and disarms it: so each way to an allocation fails once, over as many runs as it takes. What is
+ * known stands in the file $FAIL_ALLOCATION, which tests/e2e/allocations maps, too. */
 
 #include <errno.h>
 #include <execinfo.h>

@@ -81,7 +81,7 @@ is "beside 1500 idle connections others are answered" "$(ask relay 198.51.100.8 
 let_go
 hold --half 1200
 is "and beside 1200 with half a request" "$(ask relay 198.51.100.8)" "OK OK"
-ok "which are cut off" wait_until 20 has_few_connections
+ok "which are cut off" wait_until 60 has_few_connections
 let_go
 is "this too is said once" "$(said 'sent half a request')" 1
 is "running out of descriptors is said once as well, if it came to that" "$(($(said 'has too many') <= 1))" 1

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* publication: is any answer ever given that was not the true one at some moment of the look-up?
  *
- *      publication [--lookups=N] [--filler=N] [--full] [--break=MUTANT] [--relaylock=PROGRAM --probe=PROGRAM] DIRECTORY
+ *      publication [--lookups=N] [--filler=N] [--full] [--break=MUTANT] [--relaylock=PROGRAM
+ * --probe=PROGRAM] DIRECTORY
  *
- * A writer, which is the daemon's publisher, grants, extends, revokes and bars hosts and networks, and replaces base and
- * delta as fast as it can. Readers look up all the while, by relay_lookup() and by running relaylock. Each change is a
- * version of the table, whose right answers stand in shared memory before anybody can see them. `possible` is set before
- * a rename, `certain` after it: a look-up that began when version B was certain and ended when version E was possible
- * must have the answer of one of B to E. As every answer names the change that it comes from, no other one passes.
+ * A writer, which is the daemon's publisher, grants, extends, revokes and bars hosts and networks, and
+ * replaces base and delta as fast as it can. Readers look up all the while, by relay_lookup() and by running
+ * relaylock. Each change is a version of the table, whose right answers stand in shared memory before
+ * anybody can see them. `possible` is set before a rename, `certain` after it: a look-up that began when
+ * version B was certain and ended when version E was possible must have the answer of one of B to E. As
+ * every answer names the change that it comes from, no other one passes.
  *
- * --lookups: how many. --filler: so many further records, so that bases are built by a child. --full: the disk has too little room at
- * random moments, before, between and after base and delta. Mutants: "order" (where nothing is known of the files in
- * place, the base goes first), "reopen" (the reader does not look at the delta again after a newer base), "lost" (a
- * delta is not in place when it was said to be), "in-place" (a file is overwritten, not replaced).
+ * --lookups: how many. --filler: so many further records, so that bases are built by a child. --full: the
+ * disk has too little room at random moments, before, between and after base and delta. Mutants: "order"
+ * (where nothing is known of the files in place, the base goes first), "reopen" (the reader does not look at
+ * the delta again after a newer base), "lost" (a delta is not in place when it was said to be), "in-place"
+ * (a file is overwritten, not replaced).
  *
  * Prints what was counted. Exit status: 0, or 1 after a wrong answer, 2 when something else is wrong. */
 
@@ -43,8 +46,8 @@
 #define USERS_BYTES 24
 
 /* hosts, whose answers are asked for, and networks around some of them */
-static const char *const keys[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.5", "2001:db8::1", "2001:db8:0:1::1",
-        "10.0.0.0/30", "10.0.0.0/29", "10.0.0.0/8", "2001:db8::/64", "2001:db8::/32"};
+static const char *const keys[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.5", "2001:db8::1",
+        "2001:db8:0:1::1", "10.0.0.0/30", "10.0.0.0/29", "10.0.0.0/8", "2001:db8::/64", "2001:db8::/32"};
 #define HOSTS 6u
 #define KEYS ELEMENTSOF(keys)
 
@@ -162,7 +165,8 @@ int __wrap_rename(const char *from, const char *to) {
         return r;
 }
 
-/* With --full a directory cannot be synced at times: its file is in place then, and not known to be durable. */
+/* With --full a directory cannot be synced at times: its file is in place then, and not known to be durable.
+ */
 int __wrap_fsync(int fd) {
         struct stat st;
 
@@ -240,8 +244,9 @@ static int snapshot(_unused_ void *userdata, PublisherSink *sink) {
         }
         for (unsigned i = 0; i < arg_filler && r >= 0; i++) {
                 IpAddr addr = {{[10] = 0xff, 0xff, 172, 16, (uint8_t) (i / 256), (uint8_t) i}};
-                RelayEntry entry = {
-                        .network = ip_network_of(&addr, 128), .until = now + TTL, .how = SPAN_LITERAL("filler")};
+                RelayEntry entry = {.network = ip_network_of(&addr, 128),
+                        .until = now + TTL,
+                        .how = SPAN_LITERAL("filler")};
 
                 r = publisher_sink_add(sink, &entry);
         }
@@ -311,7 +316,8 @@ static void fill_disk(void) {
                         n > 0 && pwrite(fd, page, sizeof(page), st.st_size) > 0; n--)
                         st.st_size += (off_t) sizeof(page);
                 if (next() % 2)
-                        (void) !ftruncate(fd, MAX(st.st_size - (off_t) (next() % 4 * sizeof(page)), (off_t) 0));
+                        (void) !ftruncate(
+                                fd, MAX(st.st_size - (off_t) (next() % 4 * sizeof(page)), (off_t) 0));
         }
         (void) close(fd);
 }
@@ -344,8 +350,11 @@ static void write_on(Publisher *p, sd_event *event) {
 static void run_writer(const char *path) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(publisher_freep) Publisher *p = NULL;
-        PublisherConfig config = {
-                .path = path, .ttl = TTL, .publish_users = true, .snapshot = snapshot, .on_published = on_published};
+        PublisherConfig config = {.path = path,
+                .ttl = TTL,
+                .publish_users = true,
+                .snapshot = snapshot,
+                .on_published = on_published};
 
         if (sd_event_new(&event) < 0 || publisher_new(&config, &p) < 0 || publisher_attach(p, event) < 0 ||
                 publisher_flush(p) < 0)
@@ -354,15 +363,16 @@ static void run_writer(const char *path) {
                 write_on(p, event);
         /* when there is room again, one more try puts all in place */
         (void) unlink(filler_path);
-        if (arg_mutant == SOUND && (publisher_flush(p) < 0 ||
-                        atomic_load(&shared->certain) != atomic_load(&shared->newest)))
+        if (arg_mutant == SOUND &&
+                (publisher_flush(p) < 0 || atomic_load(&shared->certain) != atomic_load(&shared->newest)))
                 broken("what was changed last is not published");
         atomic_store(&shared->stop, true);
 }
 
 /* ---- the readers ---- */
 
-/* Was it true at some moment between `begin` and `end`? `only_granted`: whether it grants, and until when, is known. */
+/* Was it true at some moment between `begin` and `end`? `only_granted`: whether it grants, and until when,
+ * is known. */
 static void judge(unsigned host, Answer answer, bool only_granted, uint64_t begin, uint64_t end) {
         bool found = false;
 
@@ -376,9 +386,10 @@ static void judge(unsigned host, Answer answer, bool only_granted, uint64_t begi
         if (atomic_load(&shared->newest) >= begin + RING)
                 atomic_fetch_add(&shared->unjudged, 1);
         else if (!found && atomic_fetch_add(&shared->wrong, 1) == 0)
-                (void) fprintf(stderr, "wrong: %s: result %u of /%u until %u, versions %" PRIu64 " to %" PRIu64 "%s\n",
-                        keys[host], (unsigned) (answer >> 56), (unsigned) (answer >> 48 & 255), (unsigned) answer, begin,
-                        end, only_granted ? " (relaylock)" : "");
+                (void) fprintf(stderr,
+                        "wrong: %s: result %u of /%u until %u, versions %" PRIu64 " to %" PRIu64 "%s\n",
+                        keys[host], (unsigned) (answer >> 56), (unsigned) (answer >> 48 & 255),
+                        (unsigned) answer, begin, end, only_granted ? " (relaylock)" : "");
 }
 
 static void run_reader(const char *path) {
@@ -410,9 +421,10 @@ static void run_reader(const char *path) {
 /* Runs relaylock for a host. Returns what it and the program that it becomes have written. */
 static const char *run_relaylock(const char *path, unsigned host) {
         static char text[8192];
-        char variable[64], *argv[] = {(char *) "relaylock", (char *) "-f", (char *) (uintptr_t) path,
-                                   (char *) (uintptr_t) arg_probe, (char *) "/proc/self/fd/1", NULL},
-                           *environment[] = {variable, NULL};
+        char variable[64],
+                *argv[] = {(char *) "relaylock", (char *) "-f", (char *) (uintptr_t) path,
+                        (char *) (uintptr_t) arg_probe, (char *) "/proc/self/fd/1", NULL},
+                *environment[] = {variable, NULL};
         posix_spawn_file_actions_t actions;
         size_t n = 0;
         ssize_t k;
@@ -451,8 +463,9 @@ static void run_programs(const char *path) {
                 else if (granted != (user != NULL))
                         atomic_fetch_add(&shared->wrong, 1);
                 else
-                        judge(host, ANSWER(granted ? RELAY_RESULT_GRANTED : RELAY_RESULT_ABSENT, 0,
-                                            user ? strtoull(user + strlen("AUTHRELAY_USER=v"), NULL, 10) : 0),
+                        judge(host,
+                                ANSWER(granted ? RELAY_RESULT_GRANTED : RELAY_RESULT_ABSENT, 0,
+                                        user ? strtoull(user + strlen("AUTHRELAY_USER=v"), NULL, 10) : 0),
                                 true, begin, end);
         }
 }
@@ -533,12 +546,12 @@ int main(int argc, char **argv) {
                 if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
                         rc = 2;
         (void) printf("%" PRIu64 " look-ups, %" PRIu64 " runs of relaylock, %" PRIu64 " doubts, %" PRIu64
-                      " times another answer; %" PRIu64 " changes, %" PRIu64 " bases, %" PRIu64 " deltas, %" PRIu64
-                      " both anew; %" PRIu64 " failed writings, %" PRIu64 " times no room, %" PRIu64
-                      " directories not synced; %" PRIu64
-                      " not judged, %" PRIu64 " wrong\n",
+                      " times another answer; %" PRIu64 " changes, %" PRIu64 " bases, %" PRIu64
+                      " deltas, %" PRIu64 " both anew; %" PRIu64 " failed writings, %" PRIu64
+                      " times no room, %" PRIu64 " directories not synced; %" PRIu64 " not judged, %" PRIu64
+                      " wrong\n",
                 atomic_load(&shared->lookups), atomic_load(&shared->programs), atomic_load(&shared->doubts),
-                atomic_load(&shared->switches), atomic_load(&shared->newest), bases, deltas, rewrites, failed, full, unsynced,
-                atomic_load(&shared->unjudged), atomic_load(&shared->wrong));
+                atomic_load(&shared->switches), atomic_load(&shared->newest), bases, deltas, rewrites,
+                failed, full, unsynced, atomic_load(&shared->unjudged), atomic_load(&shared->wrong));
         return rc > 0 ? rc : atomic_load(&shared->wrong) > 0;
 }

@@ -720,8 +720,8 @@ static void test_end_before_beginning(void **state) {
         assert_int_equal(grant_table_count_sessions(f->table), 3);
 }
 
-/* A log that is restored or edited in place is read again, and the end of a session may not be in it any more:
- * its login counts for no longer than it did. */
+/* A log that is restored or edited in place is read again, and the end of a session may not be in it any
+ * more: its login counts for no longer than it did. */
 static void test_login_again_after_its_end(void **state) {
         Fixture *f = *state;
         GrantView view;

@@ -24,10 +24,11 @@ static void test_plus_addressing_is_one_user(_unused_ void **state) {
 }
 
 static void test_domains(_unused_ void **state) {
-        static const char *const domains[][2] = {{"pc.example.net", "example.net"}, {"example.net", "example.net"},
-                {"a.b.c.d.example.net.", "example.net"}, {"pc.example.co.uk", "example.co.uk"},
-                {"example.co.uk", "example.co.uk"}, {"co.uk", "co.uk"}, {"net", "net"}, {"", ""}, {".", ""},
-                {"a.b.c", "a.b.c"}, {"x.a.b.c", "a.b.c"}, {"..", "."}};
+        static const char *const domains[][2] = {{"pc.example.net", "example.net"},
+                {"example.net", "example.net"}, {"a.b.c.d.example.net.", "example.net"},
+                {"pc.example.co.uk", "example.co.uk"}, {"example.co.uk", "example.co.uk"},
+                {"co.uk", "co.uk"}, {"net", "net"}, {"", ""}, {".", ""}, {"a.b.c", "a.b.c"},
+                {"x.a.b.c", "a.b.c"}, {"..", "."}};
 
         for (size_t i = 0; i < ELEMENTSOF(domains); i++) {
                 Span domain = domain_of(span_from_string(domains[i][0]));

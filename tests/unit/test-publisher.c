@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The publisher against the reader: whatever is published, and before and after every single rename, relay_lookup()
- * must give the state that was last acknowledged or the present one, as a whole. */
+/* The publisher against the reader: whatever is published, and before and after every single rename,
+ * relay_lookup() must give the state that was last acknowledged or the present one, as a whole. */
 #include "check.h"
 
 #include <signal.h>
@@ -67,8 +67,14 @@ static int snapshot(_unused_ void *userdata, PublisherSink *sink) {
                         r = publisher_sink_add(sink, &entry);
         }
         for (unsigned i = 0; i < filler && r >= 0; i++) {
-                IpAddr addr = {{[10] = 0xff, 0xff, 172, (uint8_t) (16 + i / 65536), (uint8_t) (i / 256), (uint8_t) i}};
-                RelayEntry entry = {.network = ip_network_of(&addr, 128), .until = now_sec() + TTL,
+                IpAddr addr = {{[10] = 0xff,
+                        0xff,
+                        172,
+                        (uint8_t) (16 + i / 65536),
+                        (uint8_t) (i / 256),
+                        (uint8_t) i}};
+                RelayEntry entry = {.network = ip_network_of(&addr, 128),
+                        .until = now_sec() + TTL,
                         .how = SPAN_LITERAL("filler")};
 
                 r = publisher_sink_add(sink, &entry);
@@ -84,8 +90,9 @@ static bool is_granted(const State *state, unsigned host) {
         for (unsigned i = 0; i < KEYS; i++) {
                 IpNetwork n = network_of(i);
 
-                if (state->keys[i].there && (state->keys[i].until == 0 || state->keys[i].until > now_sec()) &&
-                    ip_network_contains(&n, &addr) && n.length >= length) {
+                if (state->keys[i].there &&
+                        (state->keys[i].until == 0 || state->keys[i].until > now_sec()) &&
+                        ip_network_contains(&n, &addr) && n.length >= length) {
                         best = (int) i;
                         length = n.length;
                 }
@@ -142,7 +149,8 @@ int __wrap_rename(const char *from, const char *to) {
                 return -1;
         }
         if (fail_suffix && strlen(to) >= strlen(fail_suffix) &&
-            streq(to + strlen(to) - strlen(fail_suffix), fail_suffix) && next_random(&seed) % 100 < fail_percent) {
+                streq(to + strlen(to) - strlen(fail_suffix), fail_suffix) &&
+                next_random(&seed) % 100 < fail_percent) {
                 errno = EIO;
                 return -1;
         }
@@ -175,7 +183,10 @@ static void on_published(_unused_ void *userdata, const PublisherReport *report)
 }
 
 static Publisher *make(sd_event *event) {
-        PublisherConfig config = {.path = "relay.cdb", .ttl = TTL, .snapshot = snapshot, .on_published = on_published,
+        PublisherConfig config = {.path = "relay.cdb",
+                .ttl = TTL,
+                .snapshot = snapshot,
+                .on_published = on_published,
                 .retry = RETRY_USEC};
         Publisher *p;
 
@@ -208,7 +219,8 @@ static void change_something(Publisher *p) {
         unsigned key = (unsigned) (next_random(&seed) % KEYS);
         uint64_t until = next_random(&seed) % 3 == 0 ? 0 : now_sec() + 1 + next_random(&seed) % TTL;
 
-        change(p, key, next_random(&seed) % 3 != 0, next_random(&seed) % 4 == 0 ? RELAY_NEVER : RELAY_ALLOW, until);
+        change(p, key, next_random(&seed) % 3 != 0, next_random(&seed) % 4 == 0 ? RELAY_NEVER : RELAY_ALLOW,
+                until);
 }
 
 static void grant(Publisher *p, unsigned key) {
@@ -334,13 +346,15 @@ static uint64_t generation_in_place(void) {
         size_t size;
 
         assert_ok(cdb_file_open(&file, "relay.cdb"));
-        assert_int_equal(cdb_file_find(&file, SPAN_LITERAL(RELAY_HEADER_KEY), value, sizeof(value), &size), 1);
+        assert_int_equal(
+                cdb_file_find(&file, SPAN_LITERAL(RELAY_HEADER_KEY), value, sizeof(value), &size), 1);
         assert_ok(relay_header_parse(span_make(value, size), &header));
         return header.generation;
 }
 
-/* A base that is in place and could not be made durable has its number: were the next one to have it too, a reader
- * that has opened the first would take the delta of the second for its own, and miss all changes between them. */
+/* A base that is in place and could not be made durable has its number: were the next one to have it too, a
+ * reader that has opened the first would take the delta of the second for its own, and miss all changes
+ * between them. */
 static void test_directory_not_synced(_unused_ void **state) {
         _cleanup_(publisher_freep) Publisher *p = make(NULL);
 
@@ -531,7 +545,10 @@ static void test_base_fails_in_child(_unused_ void **state) {
 static void test_directory_missing(_unused_ void **state) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(publisher_freep) Publisher *p = NULL;
-        PublisherConfig config = {.path = "run/relay.cdb", .ttl = TTL, .snapshot = snapshot, .on_published = on_published,
+        PublisherConfig config = {.path = "run/relay.cdb",
+                .ttl = TTL,
+                .snapshot = snapshot,
+                .on_published = on_published,
                 .retry = RETRY_USEC};
         unsigned n;
 
@@ -624,7 +641,9 @@ static void test_changes_stay_bounded(_unused_ void **state) {
         fail_percent = 100;
         for (unsigned i = 0; i < 300000; i++) {
                 IpAddr addr = {{0x20, 1, 0xd, 0xb8, (uint8_t) (i >> 16), (uint8_t) (i >> 8), (uint8_t) i}};
-                RelayEntry entry = {.network = ip_network_of(&addr, 64), .until = now_sec() + 10, .how = SPAN_LITERAL("x")};
+                RelayEntry entry = {.network = ip_network_of(&addr, 64),
+                        .until = now_sec() + 10,
+                        .how = SPAN_LITERAL("x")};
 
                 assert_ok(publisher_put(p, &entry));
                 if (i % 10000 == 0) {

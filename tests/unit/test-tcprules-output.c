@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file for tcpserver against a model of tcpserver: each address gets what the template says of it, and RELAYCLIENT
- * just when it may relay; and whatever happens to the process, what is left in the end is the static part. */
+/* The file for tcpserver against a model of tcpserver: each address gets what the template says of it, and
+ * RELAYCLIENT just when it may relay; and whatever happens to the process, what is left in the end is the
+ * static part. */
 #include "check.h"
 
 #include "basic/time-util.h"
@@ -44,7 +45,8 @@ static IpNetwork network_of(const char *text) {
 
 static void put(Table *t, const char *network, RelayVerdict verdict, uint64_t until) {
         assert_in_range(t->n, 0, ENTRIES_MAX - 1);
-        t->entries[t->n++] = (RelayEntry){.network = network_of(network), .verdict = verdict, .until = until};
+        t->entries[t->n++] =
+                (RelayEntry){.network = network_of(network), .verdict = verdict, .until = until};
 }
 
 /* ---- a model of tcpserver -x ---- */
@@ -61,7 +63,8 @@ static Rules rules;
 static int add_rule(_unused_ void *userdata, Span key, Span value) {
         assert_in_range(rules.n, 0, ELEMENTSOF(rules.items) - 1);
         assert_in_range(value.size, 0, sizeof(rules.items[0].data) - 1);
-        (void) snprintf(rules.items[rules.n].key, sizeof(rules.items[0].key), "%.*s", (int) key.size, key.data);
+        (void) snprintf(
+                rules.items[rules.n].key, sizeof(rules.items[0].key), "%.*s", (int) key.size, key.data);
         for (size_t i = 0; i < value.size; i++)
                 rules.items[rules.n].data[i] = value.data[i] ? value.data[i] : '|';
         rules.items[rules.n++].data[value.size] = 0;
@@ -100,7 +103,8 @@ static const char *all_rules(void) {
 
         text[0] = 0;
         for (unsigned i = 0; i < rules.n; i++)
-                n += (size_t) snprintf(text + n, sizeof(text) - n, "%s:%s\n", rules.items[i].key, rules.items[i].data);
+                n += (size_t) snprintf(
+                        text + n, sizeof(text) - n, "%s:%s\n", rules.items[i].key, rules.items[i].data);
         return text;
 }
 
@@ -240,8 +244,10 @@ static void test_random(_unused_ void **state) {
                 size_t n = 0;
 
                 for (unsigned i = 0; i < 8; i++) {
-                        static const char *const what[] = {"deny", "allow", "allow,A=\"1\"", "allow,RELAYCLIENT=\"@x\""};
-                        unsigned a = (unsigned) (next_random(&seed) >> 40) % 4, b = (unsigned) (next_random(&seed) >> 40) % 8;
+                        static const char *const what[] = {
+                                "deny", "allow", "allow,A=\"1\"", "allow,RELAYCLIENT=\"@x\""};
+                        unsigned a = (unsigned) (next_random(&seed) >> 40) % 4,
+                                 b = (unsigned) (next_random(&seed) >> 40) % 8;
                         const char *in = what[(next_random(&seed) >> 40) % 4];
 
                         if (i == 0)
@@ -249,20 +255,28 @@ static void test_random(_unused_ void **state) {
                         else if (i % 3 == 0)
                                 n += (size_t) snprintf(text + n, sizeof(text) - n, "10.0.%u.:%s\n", a, in);
                         else if (i == 7)
-                                n += (size_t) snprintf(text + n, sizeof(text) - n, "10.0.%u.%u-%u:%s\n", a, b, b + 3, in);
+                                n += (size_t) snprintf(
+                                        text + n, sizeof(text) - n, "10.0.%u.%u-%u:%s\n", a, b, b + 3, in);
                         else
-                                n += (size_t) snprintf(text + n, sizeof(text) - n, "10.0.%u.%u:%s\n", a, b, in);
+                                n += (size_t) snprintf(
+                                        text + n, sizeof(text) - n, "10.0.%u.%u:%s\n", a, b, in);
                 }
                 for (unsigned i = 0; i < 10; i++) {
-                        IpAddr addr = {{[10] = 0xff, 0xff, 10, 0, (uint8_t) (next_random(&seed) >> 40 & 3),
+                        IpAddr addr = {{[10] = 0xff,
+                                0xff,
+                                10,
+                                0,
+                                (uint8_t) (next_random(&seed) >> 40 & 3),
                                 (uint8_t) (next_random(&seed) >> 40 & 7)}};
-                        IpNetwork network = ip_network_of(&addr, 120 - 4 + (unsigned) (next_random(&seed) >> 40) % 13);
+                        IpNetwork network =
+                                ip_network_of(&addr, 120 - 4 + (unsigned) (next_random(&seed) >> 40) % 13);
                         bool is_new = true;
 
                         for (unsigned k = 0; k < table.n; k++)
                                 is_new &= !ip_network_equal(&table.entries[k].network, &network);
                         if (is_new)
-                                table.entries[table.n++] = (RelayEntry){.network = network, .until = 5000,
+                                table.entries[table.n++] = (RelayEntry){.network = network,
+                                        .until = 5000,
                                         .verdict = next_random(&seed) >> 40 & 1 ? RELAY_ALLOW : RELAY_NEVER};
                 }
                 template = template_of(text);
@@ -293,7 +307,8 @@ static void test_random(_unused_ void **state) {
                         }
                         got = followed(address);
                         if (!streq(got, wanted))
-                                fail_msg("turn %u, %s: '%s' instead of '%s'\n%s", turn, address, got, wanted, text);
+                                fail_msg("turn %u, %s: '%s' instead of '%s'\n%s", turn, address, got, wanted,
+                                        text);
                 }
         }
         assert_true(relaying > 300);

@@ -21,6 +21,9 @@ static void test_no_descriptors(_unused_ void **state) {
         uid_t uid = 1;
         int r;
 
+        /* valgrind keeps this limit to itself, and opens for us what we may not */
+        if (getenv("AUTHRELAY_SLOW"))
+                return;
         assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
         none.rlim_max = before.rlim_max;
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
