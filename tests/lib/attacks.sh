@@ -2,6 +2,8 @@
 # attacks.sh: hostile text against real servers in a booted box, with one authrelayd that reads the journal and one that reads
 # the files which rsyslog and the servers write. Source mailhost.sh first; attacks_files before the boot, attacks_start after it.
 # What is claimed in the texts is 6.6.6.6, they come from 203.0.113.66, genuine logins under hostile names from 203.0.113.9.
+# SEED and SERVER4 are mailhost.sh's; addresses have no blanks
+# shellcheck disable=SC2153,SC2086,SC2206
 EVIL=6.6.6.6 ATTACKER=203.0.113.66 STRANGER=203.0.113.9
 COUNT=${AUTHRELAY_LONG:+2000} # texts for each field of each server
 COUNT=${COUNT:-120}
