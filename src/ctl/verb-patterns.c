@@ -81,6 +81,38 @@ static void show_json(Work *w, const Pattern *p) {
         json_end_object(&w->json);
 }
 
+/* ---- figures ---- */
+
+typedef struct Figure {
+        const char *key;
+        uint64_t value;
+        bool should_be_none;
+} Figure;
+
+/* A row of figures about one pattern, in the order of the table's columns. */
+static void show_figures(Work *w, const Pattern *p, const Figure *figures, size_t n) {
+        if (w->ctl->json) {
+                json_begin_object(&w->json);
+                json_key(&w->json, "name");
+                json_string(&w->json, p->name);
+        } else
+                table_cell(w->table, TABLE_PLAIN, p->name);
+        for (size_t i = 0; i < n; i++) {
+                const Figure *f = &figures[i];
+
+                if (w->ctl->json) {
+                        json_key(&w->json, f->key);
+                        json_u64(&w->json, f->value);
+                } else if (f->should_be_none)
+                        table_cell_format(
+                                w->table, f->value > 0 ? TABLE_RED : TABLE_GREEN, "%" PRIu64, f->value);
+                else
+                        table_cell_u64(w->table, f->value);
+        }
+        if (w->ctl->json)
+                json_end_object(&w->json);
+}
+
 /* ---- the examples ---- */
 
 /* Whether the judgement is the one that the example asks for; if not, `reason` says how it differs. */
@@ -142,20 +174,7 @@ static int test(Work *w, const Pattern *p) {
                         (void) printf("%s:%u: %s\n", p->path, e->place, reason);
         }
         w->failures += failures;
-        if (w->ctl->json) {
-                json_begin_object(&w->json);
-                json_key(&w->json, "name");
-                json_string(&w->json, p->name);
-                json_key(&w->json, "examples");
-                json_u64(&w->json, p->n_examples);
-                json_key(&w->json, "failed");
-                json_u64(&w->json, failures);
-                json_end_object(&w->json);
-                return 0;
-        }
-        table_cell(w->table, TABLE_PLAIN, p->name);
-        table_cell_u64(w->table, p->n_examples);
-        table_cell_format(w->table, failures > 0 ? TABLE_RED : TABLE_GREEN, "%" PRIu64, failures);
+        show_figures(w, p, (Figure[]){{"examples", p->n_examples, false}, {"failed", failures, true}}, 2);
         return 0;
 }
 
@@ -185,39 +204,24 @@ static void on_attack_failure(
                         "%s:%u: lost after a torn message: %s\n", p->path, e->place, log_text(text, line));
 }
 
-static void member_u64(JsonWriter *w, const char *key, uint64_t v) {
-        json_key(w, key);
-        json_u64(w, v);
-}
-
 static int attack(Work *w, const Pattern *p) {
         AttackCounts c;
         const AttackHandlers handlers = {.on_failure = on_attack_failure, .userdata = w};
         int r = attack_pattern(w->set, p, &handlers, &c);
 
-        if (r < 0)
-                return r;
-        if (w->ctl->json) {
-                json_begin_object(&w->json);
-                json_key(&w->json, "name");
-                json_string(&w->json, p->name);
-                member_u64(&w->json, "tried", c.tried);
-                member_u64(&w->json, "genuine", c.genuine);
-                member_u64(&w->json, "none", c.none);
-                member_u64(&w->json, "wrong", c.wrong);
-                member_u64(&w->json, "lost", c.lost);
-                member_u64(&w->json, "undeclared", c.undeclared);
-                json_end_object(&w->json);
-                return 0;
+        if (r >= 0) {
+                const Figure figures[] = {
+                        {"tried", c.tried, false},
+                        {"genuine", c.genuine, false},
+                        {"none", c.none, false},
+                        {"wrong", c.wrong, true},
+                        {"lost", c.lost, true},
+                        {"undeclared", c.undeclared, true},
+                };
+
+                show_figures(w, p, figures, ELEMENTSOF(figures));
         }
-        table_cell(w->table, TABLE_PLAIN, p->name);
-        table_cell_u64(w->table, c.tried);
-        table_cell_u64(w->table, c.genuine);
-        table_cell_u64(w->table, c.none);
-        table_cell_format(w->table, c.wrong > 0 ? TABLE_RED : TABLE_GREEN, "%" PRIu64, c.wrong);
-        table_cell_format(w->table, c.lost > 0 ? TABLE_RED : TABLE_GREEN, "%" PRIu64, c.lost);
-        table_cell_format(w->table, c.undeclared > 0 ? TABLE_RED : TABLE_GREEN, "%" PRIu64, c.undeclared);
-        return 0;
+        return r;
 }
 
 /* ---- the regexes ---- */
@@ -234,23 +238,16 @@ static int lint(Work *w, const Pattern *p) {
         LintCounts c;
         int r = pattern_lint(p, on_fault, w, &c);
 
-        if (r < 0)
-                return r;
-        if (w->ctl->json) {
-                json_begin_object(&w->json);
-                json_key(&w->json, "name");
-                json_string(&w->json, p->name);
-                member_u64(&w->json, "tried", c.tried);
-                member_u64(&w->json, "most_steps", c.most_steps);
-                member_u64(&w->json, "faults", c.faults);
-                json_end_object(&w->json);
-                return 0;
+        if (r >= 0) {
+                const Figure figures[] = {
+                        {"tried", c.tried, false},
+                        {"most_steps", c.most_steps, false},
+                        {"faults", c.faults, true},
+                };
+
+                show_figures(w, p, figures, ELEMENTSOF(figures));
         }
-        table_cell(w->table, TABLE_PLAIN, p->name);
-        table_cell_u64(w->table, c.tried);
-        table_cell_u64(w->table, c.most_steps);
-        table_cell_format(w->table, c.faults > 0 ? TABLE_RED : TABLE_GREEN, "%" PRIu64, c.faults);
-        return 0;
+        return r;
 }
 
 /* ---- */
