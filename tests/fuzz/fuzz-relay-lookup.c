@@ -2,31 +2,14 @@
 /* The published files, whatever they hold: two bytes for the size of the base, the base, and the delta. */
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <time.h>
 
 #include "basic/fd-util.h"
 #include "cdb/cdb-file.h"
-#include "cdb/relay-lookup.h"
-#include "fuzz.h"
-
-/* The reader waits for a writer; there is none. */
-int nanosleep(_unused_ const struct timespec *request, _unused_ struct timespec *rest) {
-        return 0;
-}
+#include "relay-files.h"
 
 static int see(_unused_ void *userdata, Span key, Span value) {
         MUST(key.size <= CDB_KEY_MAX_BYTES && value.size <= CDB_VALUE_MAX_BYTES);
         return 0;
-}
-
-static char base_path[64], delta_path[RELAY_PATH_BYTES];
-
-static void remove_files(void) {
-        (void) unlink(base_path);
-        (void) unlink(delta_path);
-        *strrchr(base_path, '/') = 0;
-        (void) rmdir(base_path);
 }
 
 static void put(const char *path, const uint8_t *data, size_t size) {
@@ -41,13 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         CdbFile file = CDB_FILE_INIT;
         size_t split;
 
-        if (!base_path[0]) {
-                (void) snprintf(base_path, sizeof(base_path), "%s/authrelay-fuzz-XXXXXX",
-                        access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-                MUST(mkdtemp(base_path) && atexit(remove_files) == 0);
-                (void) strcat(base_path, "/relay.cdb");
-                MUST(relay_delta_path(delta_path, base_path) >= 0);
-        }
+        if (!base_path[0])
+                make_paths();
         if (size < 2)
                 return 0;
         split = MIN((size_t) (data[0] | data[1] << 8), size - 2);

@@ -5,12 +5,10 @@
  * those that begin with '+' are the delta's. */
 
 #include <fcntl.h>
-#include <time.h>
 
 #include "basic/fd-util.h"
 #include "cdb/cdb-file.h"
-#include "cdb/relay-lookup.h"
-#include "fuzz.h"
+#include "relay-files.h"
 
 #define NOW (FUZZ_NOW / USEC_PER_SEC)
 #define RECORDS_MAX 64
@@ -19,28 +17,6 @@ typedef struct Records {
         Span keys[RECORDS_MAX], values[RECORDS_MAX];
         size_t n;
 } Records;
-
-/* The reader waits for a writer; there is none. */
-int nanosleep(_unused_ const struct timespec *request, _unused_ struct timespec *rest) {
-        return 0;
-}
-
-static char base_path[64], delta_path[RELAY_PATH_BYTES];
-
-static void remove_files(void) {
-        (void) unlink(base_path);
-        (void) unlink(delta_path);
-        *strrchr(base_path, '/') = 0;
-        (void) rmdir(base_path);
-}
-
-static void make_paths(void) {
-        (void) snprintf(base_path, sizeof(base_path), "%s/authrelay-fuzz-XXXXXX",
-                access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-        MUST(mkdtemp(base_path) && atexit(remove_files) == 0);
-        (void) strcat(base_path, "/relay.cdb");
-        MUST(relay_delta_path(delta_path, base_path) >= 0);
-}
 
 static void parse_records(Span in, Records *base, Records *delta) {
         while (in.size > 0) {
