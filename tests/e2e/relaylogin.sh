@@ -17,7 +17,6 @@ print(" ".join("/".join([r["user"] or "", r["service"] or "", r["pattern"]]) for
 granted() { ok "$1" wait_until 10 may_relay "$2"; }
 refused() { status_number claims_refused; }
 is_refused_more_than() { [ "$(refused)" -gt "$1" ]; }
-forget() { must ctl revoke --all >/dev/null; sleep 1; } # a login in the second of the revocation is not later
 # First half as root for ADDRESS, then CMD as the user of UID with the descriptor's number in $fd.
 between() { in_box env TCPREMOTEIP="$1" relaylogin setpriv --reuid "$2" --regid "$2" --clear-groups sh -c "fd=\$RELAYLOGIN_FD; $3"; }
 

@@ -29,7 +29,7 @@ start_authrelay
 for flags in '' ' flags(syslog-protocol)'; do
     syslog_ng "$flags"
     form=${flags:-RFC 3164}
-    ctl revoke --all >/dev/null
+    forget
     ok "$form: a login at Dovecot" login imap 203.0.113.7
     ok "$form: is granted" wait_until 10 may_relay 203.0.113.7
     two_hosts "$form"

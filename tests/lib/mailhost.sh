@@ -127,6 +127,8 @@ as_mallory() { in_box setpriv --reuid 1001 --regid 1001 --clear-groups "$@"; }
 client() { nsenter --target "$CLIENT_PID" --net -- "$@"; }
 ctl() { in_box authrelayctl "$@"; }
 may_relay() { ctl check "$1" >/dev/null 2>&1; }
+# A line of syslog has no fractions of a second: a login in the second of a revocation may have been before it.
+forget() { must ctl revoke --all >/dev/null; sleep 1; }
 
 server_for() { case $1 in *:*) echo $SERVER6 ;; *) echo $SERVER4 ;; esac; }
 
