@@ -13,6 +13,7 @@
 static int on_snapshot(void *userdata, TcprulesEntryHandler each, void *each_userdata) {
         Manager *m = userdata;
 
+        manager_notice_clock(m);
         grant_table_expire(m->grants, time_now() / USEC_PER_SEC);
         return manager_each_record(m, each, each_userdata);
 }

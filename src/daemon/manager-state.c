@@ -217,6 +217,7 @@ int manager_load_state(Manager *m) {
 
         /* revocations first: they decide which of the grants may come back */
         r = load_revocations(m, now);
+        m->revocations_dirty |= grant_table_clock_set(m->grants, now / USEC_PER_SEC, false);
         if (r >= 0)
                 r = load_state(m, now);
         if (r < 0)

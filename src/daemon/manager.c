@@ -63,6 +63,40 @@ int manager_settle(Manager *m) {
         return r < 0 ? r : j;
 }
 
+/* ---- the clock ---- */
+
+static int64_t clock_offset(void) {
+        return (int64_t) time_now() - (int64_t) time_boot();
+}
+
+void manager_notice_clock(Manager *m) {
+        int64_t offset = clock_offset(), step = offset - m->clock_offset;
+
+        m->clock_offset = offset;
+        if (step > -(int64_t) CLOCK_STEP_USEC && step < (int64_t) CLOCK_STEP_USEC)
+                return;
+        log_notice("the clock was set %s by %" PRId64 " s", step > 0 ? "forward" : "back",
+                (step > 0 ? step : -step) / (int64_t) USEC_PER_SEC);
+        m->revocations_dirty |= grant_table_clock_set(m->grants, time_now() / USEC_PER_SEC, true);
+        m->clock_stepped = true;
+}
+
+/* The policy, or the clock that it goes by, is another than before: judges and publishes everything anew. */
+static void judge_again(Manager *m) {
+        manager_notice_clock(m);
+        m->clock_stepped = false;
+        grant_table_set_policy(m->grants, &m->config.policy, time_now() / USEC_PER_SEC);
+        (void) publisher_rewrite(m->publisher);
+        tcprules_output_touch(m->tcprules, true);
+        m->due = 0;
+}
+
+static void check_clock(Manager *m) {
+        manager_notice_clock(m);
+        if (m->clock_stepped)
+                judge_again(m);
+}
+
 /* ---- timers ---- */
 
 static int on_expire(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -70,6 +104,7 @@ static int on_expire(sd_event_source *source, uint64_t usec, void *userdata) {
 
         (void) source;
         (void) usec;
+        check_clock(m);
         m->due = UINT64_MAX;
         grant_table_expire(m->grants, time_now() / USEC_PER_SEC);
         return 0;
@@ -148,32 +183,6 @@ static bool is_healthy(Manager *m) {
                 return true;
         log_warning("%s is not what was published; it is written anew", m->relay_path);
         return publisher_rewrite(m->publisher) < 0 || is_believed(m);
-}
-
-/* The policy, or the clock that it goes by, is another than before: judges and publishes everything anew. */
-static void judge_again(Manager *m) {
-        grant_table_set_policy(m->grants, &m->config.policy, time_now() / USEC_PER_SEC);
-        (void) publisher_rewrite(m->publisher);
-        tcprules_output_touch(m->tcprules, true);
-        m->due = 0;
-}
-
-static int64_t clock_offset(void) {
-        struct timespec boot;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &boot);
-        return (int64_t) time_now() - ((int64_t) boot.tv_sec * (int64_t) USEC_PER_SEC + boot.tv_nsec / 1000);
-}
-
-static void check_clock(Manager *m) {
-        int64_t offset = clock_offset(), step = offset - m->clock_offset;
-
-        m->clock_offset = offset;
-        if (step > -(int64_t) CLOCK_STEP_USEC && step < (int64_t) CLOCK_STEP_USEC)
-                return;
-        log_notice("the clock was set %s by %" PRId64 " s", step > 0 ? "forward" : "back",
-                (step > 0 ? step : -step) / (int64_t) USEC_PER_SEC);
-        judge_again(m);
 }
 
 static int attach(Manager *m, Input *input) {

@@ -73,7 +73,8 @@ typedef struct Manager {
         usec_t status_told, started;
         usec_t tick_usec;
         bool watchdog;
-        int64_t clock_offset; /* wall clock − CLOCK_BOOTTIME at the last tick, usec */
+        int64_t clock_offset; /* wall clock − time_boot() when it was last looked at, usec */
+        bool clock_stepped;   /* since grants were last judged */
         PublisherReport report;
         int told_error; /* of the publisher, that was logged */
         TcprulesReport tcprules_report;
@@ -103,6 +104,9 @@ int manager_reload(Manager *m, IniError *reterr);
 
 /* Publishes all changes and makes revocations durable, synchronously. Returns 0 or -errno. */
 int manager_settle(Manager *m);
+
+/* Hears of a step of the clock; to be called before anything ends by the new time. */
+void manager_notice_clock(Manager *m);
 
 /* The pattern of logins that relaylogin(1) has told of. */
 #define RELAYLOGIN "relaylogin"

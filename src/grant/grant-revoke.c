@@ -6,11 +6,7 @@
 
 #include <errno.h>
 
-/* TTL= may be set longer later. */
-#define KEEP_SECONDS (24 * 3600)
-
 static uint64_t keep_until(const GrantTable *t, usec_t now) {
-        /* a line older than TTL= is stale anyway; a day, because TTL= may be set longer later */
         return now / USEC_PER_SEC + MAX(t->policy->ttl, (uint32_t) KEEP_SECONDS);
 }
 
@@ -35,7 +31,7 @@ static usec_t revocation_time_inside(const GrantTable *t, const IpNetwork *netwo
 
 void grant_table_take_away(GrantTable *t, uint32_t i, const char *reason, usec_t now, int *error) {
         Revocation revocation = {
-                t->grants[i].network, revocation_time(&t->grants[i], now), 0, keep_until(t, now)};
+                t->grants[i].network, revocation_time(&t->grants[i], now), 0, keep_until(t, now), 0};
         int r = revocation_table_put(t->revocations, &revocation);
 
         if (r < 0)
@@ -59,7 +55,7 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
         /* an IPv6 client, or a part of its prefix, stands for the prefix that was granted */
         IpNetwork own = policy_network_of(t->policy, &network->addr);
         IpNetwork target = network->length > own.length ? own : *network;
-        Revocation revocation = {target, now, 0, keep_until(t, now)};
+        Revocation revocation = {target, now, 0, keep_until(t, now), 0};
         uint32_t i = grant_store_find(t, &target);
         GrantEvent event = {
                 .type = GRANT_EVENT_REVOKED,

@@ -65,7 +65,7 @@ void grant_table_encode_manual(const GrantTable *t, ByteWriter *w) {
                 if (g->network.length == FREE_LENGTH || !g->manual)
                         continue;
                 byte_writer_raw(w, &g->network, sizeof(g->network));
-                byte_writer_u32(w, g->until);
+                byte_writer_u32(w, g->manual_until);
                 byte_writer_u32(w, g->since);
                 byte_writer_u32(w, g->last);
                 byte_writer_text(w, user_table_name(t->users, g->user));
@@ -89,17 +89,40 @@ static void note_user(GrantTable *t, uint32_t i, Span user) {
                 (void) user_table_lease(t->users, g->user, i, &g->leases, g->last, 0, UINT32_MAX);
 }
 
+/* A login has made a grant by hand longer, which has been taken back by itself. Whoever gives by hand makes
+ * an end of what was before, a revocation included: so none from before that counts. */
+static void restore_longer(GrantTable *t, uint32_t i, const Grant *saved, Span user, uint64_t now) {
+        Grant *g = &t->grants[i];
+
+        if (!g->manual || saved->manual || saved->last < g->last ||
+                (saved->last == g->last && saved->until <= g->until))
+                return;
+        g->last = (uint32_t) MIN((uint64_t) saved->last, MAX((uint64_t) g->last, now + 1));
+        g->until = MAX(g->until, MIN(saved->until, grant_table_longest(t, g)));
+        g->published = grant_table_publishable(t, g, now);
+        g->service = saved->service;
+        g->source = saved->source;
+        g->unnamed = saved->unnamed;
+        g->forgotten = saved->forgotten;
+        note_user(t, i, user);
+        grant_store_sift(t, g->heap);
+}
+
 /* Puts one saved grant back, if it may still be. Returns false without memory. */
 static bool restore(GrantTable *t, const Grant *saved, Span user, uint64_t now) {
         IpNetwork host = ip_network_of(&saved->network.addr, 128);
         uint32_t i;
         Grant *g;
 
-        if (saved->until <= now || grant_store_find(t, &saved->network) != HASH_INDEX_NONE ||
-                t->used >= t->policy->max_grants || grant_table_judge_again(t, saved, user) ||
+        if (saved->until <= now || grant_table_judge_again(t, saved, user) ||
                 /* who grants by hand may do it for a blocked user, too */
                 revocation_table_refuses(t->revocations, &host, saved->manual ? SPAN_NONE : user,
                         (usec_t) saved->last * USEC_PER_SEC, now))
+                return true;
+        i = grant_store_find(t, &saved->network);
+        if (i != HASH_INDEX_NONE)
+                restore_longer(t, i, saved, user, now);
+        if (i != HASH_INDEX_NONE || t->used >= t->policy->max_grants)
                 return true;
         if (grant_store_add(t, &saved->network, saved->until, &i) < 0)
                 return false;
@@ -111,13 +134,10 @@ static bool restore(GrantTable *t, const Grant *saved, Span user, uint64_t now) 
         g->pattern = saved->pattern;
         g->source = saved->source;
         g->since = saved->since;
-        /* a clock that was wrong when it was written must not make anything last longer */
-        if (saved->last > now + 1) /* one ahead is grant_table_login()'s doing */
-                g->last = (uint32_t) now;
-        else
-                g->last = saved->last;
-        if (!g->manual)
-                g->until = grant_table_publishable(t, g, now);
+        g->last = saved->last;
+        g->manual_until = g->manual ? saved->until : 0;
+        grant_table_bound(g, now);
+        g->until = g->manual ? g->manual_until : grant_table_publishable(t, g, now);
         g->published = grant_table_publishable(t, g, now);
         grant_store_sift(t, g->heap);
         if (g->manual) {
@@ -163,16 +183,10 @@ bool grant_table_decode_manual(GrantTable *t, Span bytes, usec_t now) {
 /* What the saved grants say of one that was made by hand counts no more once those have been taken back by
  * themselves, but a login there may have come later. */
 static void as_login(GrantTable *t, Grant *saved) {
-        uint32_t i = grant_store_find(t, &saved->network);
-
         if (!saved->manual || !t->manual_known)
                 return;
         saved->manual = false;
         saved->until = MIN(saved->until, saved->last + t->policy->ttl);
-        if (i != HASH_INDEX_NONE && t->grants[i].until < saved->until) {
-                t->grants[i].until = saved->until;
-                grant_store_sift(t, t->grants[i].heap);
-        }
 }
 
 /* ---- all grants ---- */
@@ -366,6 +380,8 @@ void grant_table_restore(
                 return;
         if (g.manual) {
                 t->grants[i].manual = true;
+                if (!t->manual_known)
+                        t->grants[i].manual_until = g.until;
                 t->grants[i].pattern = g.pattern;
                 (void) grant_table_note_wide(t, i);
         }

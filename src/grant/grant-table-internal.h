@@ -25,12 +25,18 @@ typedef struct Grant {
         uint16_t service, pattern, source; /* in names */
         uint32_t user;                     /* whose login was the last */
         uint32_t until, since, last, published;
-        uint32_t heap; /* its place there */
+        uint32_t manual_until; /* the end that was given by hand; `until` is later where a login is; 0: none
+                                */
+        uint32_t heap;         /* its place there */
         LeaseList leases;
         SessionList sessions; /* while one is open the grant lasts, for MaxSession= at most */
 } Grant;
 
 #define FREE_LENGTH 255
+
+/* How long a revocation is kept, at least: a line older than TTL= is stale anyway, but TTL= may be set
+ * longer later. */
+#define KEEP_SECONDS (24 * 3600)
 
 struct GrantTable {
         const Policy *policy;
@@ -81,6 +87,8 @@ uint32_t grant_table_longest(const GrantTable *t, const Grant *g);
 /* What may be told to the world at `now`. */
 uint32_t grant_table_publishable(const GrantTable *t, const Grant *g, uint64_t now);
 void grant_table_set_user(GrantTable *t, Grant *g, Span name);
+/* A clock that was ahead when the grant was made must not make it last longer: it counts as made `now`. */
+void grant_table_bound(Grant *g, uint64_t now);
 /* Notes a grant by hand for more than one host. Returns 0 or -errno. */
 int grant_table_note_wide(GrantTable *t, uint32_t i);
 /* Ends a grant that its own revocation keeps from coming back. One that can't be noted ends all the same,
@@ -88,7 +96,7 @@ int grant_table_note_wide(GrantTable *t, uint32_t i);
 void grant_table_take_away(GrantTable *t, uint32_t i, const char *reason, usec_t now, int *error);
 /* Tells the listener that the grant has ended, and removes it. */
 void grant_table_end(GrantTable *t, uint32_t i, GrantEventType type, const char *reason);
-/* Why a grant may no longer be, or NULL. */
+/* Why a grant may no longer be, or NULL; of one by hand, what was given by hand. */
 const char *grant_table_judge_again(const GrantTable *t, const Grant *g, Span user);
 /* True if something wider than the network is allowed. */
 bool grant_table_is_inside_wider(const GrantTable *t, const IpNetwork *network);

@@ -13,7 +13,6 @@
 
 /* From this many users on an address is worth a warning. */
 #define CROWD 50
-#define BAR_SECONDS (24 * 3600)
 #define WIDE_MAX 10000
 
 int grant_table_new(const Policy *policy, GrantListener listener, void *userdata, GrantTable **ret) {
@@ -145,7 +144,7 @@ static const char *count_user(GrantTable *t, uint32_t i, const Login *login, uin
 /* Returns true if the address had to be given up. `before` is how many users it had. */
 static bool is_overcrowded(GrantTable *t, uint32_t i, uint32_t before, usec_t at, uint64_t now) {
         Grant *g = &t->grants[i];
-        Revocation bar = {g->network, at, now + BAR_SECONDS, now + BAR_SECONDS};
+        Revocation bar = {g->network, at, now + BAR_SECONDS, now + BAR_SECONDS, 0};
 
         if (g->leases.n < MIN((uint32_t) CROWD, t->policy->max_users_per_address) ||
                 policy_is_many_users(t->policy, &g->network))
@@ -278,11 +277,11 @@ static const char *refuses(const GrantTable *t, const Login *login, const IpNetw
 /* A user was revoked after a crash and before the log was read again: it may be his login that the grant was
  * published for. Or that was one after the revocation, which is read again yet: so nothing but the
  * revocation of the user refuses it. */
-static void end_unnamed(GrantTable *t, const IpNetwork *network, const Login *login) {
+static void end_unnamed(GrantTable *t, const IpNetwork *network, const Login *login, uint64_t now) {
         uint32_t i = grant_store_find(t, network);
 
         if (i != HASH_INDEX_NONE && t->grants[i].unnamed && login->time / USEC_PER_SEC <= t->restored_at &&
-                revocation_table_refuses_user(t->revocations, login->user, login->time))
+                revocation_table_refuses_user(t->revocations, login->user, login->time, now))
                 grant_table_end(t, i, GRANT_EVENT_REVOKED, "its user was revoked by hand");
 }
 
@@ -313,7 +312,7 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
                 }
         }
         if (reason) {
-                end_unnamed(t, &network, login);
+                end_unnamed(t, &network, login, now);
                 tell_refused(t, &network, login, reason);
                 return GRANT_REFUSED;
         }
@@ -397,7 +396,7 @@ int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span 
                 until++;
         }
         t->grants[i].manual = true;
-        t->grants[i].until = (uint32_t) MIN(until, UINT32_MAX - 1);
+        t->grants[i].until = t->grants[i].manual_until = (uint32_t) MIN(until, UINT32_MAX - 1);
         t->grants[i].last = (uint32_t) second;
         t->grants[i].pattern = grant_store_name(t, SPAN_LITERAL("manual"));
         if (user.size > 0)
@@ -439,6 +438,31 @@ const char *grant_table_judge_again(const GrantTable *t, const Grant *g, Span us
         return policy_refuses(t->policy, &g->network.addr, user);
 }
 
+void grant_table_bound(Grant *g, uint64_t now) {
+        uint32_t ahead;
+
+        if (g->last <= now + 1) /* one ahead is grant_table_login()'s doing */
+                return;
+        ahead = g->last - (uint32_t) now;
+        g->manual_until -= MIN(g->manual_until, ahead);
+        g->last = (uint32_t) now;
+}
+
+/* A login has made a grant by hand longer, and whose it was may no longer log in there: what was given by
+ * hand is left. */
+static void judge_longer(GrantTable *t, Grant *g) {
+        if (g->until <= g->manual_until ||
+                !policy_refuses(t->policy, &g->network.addr, user_table_name(t->users, g->user)))
+                return;
+        g->until = g->manual_until;
+        grant_table_set_user(t, g, SPAN_NONE);
+}
+
+bool grant_table_clock_set(GrantTable *t, uint64_t now, bool stepped) {
+        return revocation_table_clock_set(
+                t->revocations, now, stepped, now + MAX(t->policy->ttl, (uint32_t) KEEP_SECONDS));
+}
+
 void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
         t->policy = policy;
         for (uint32_t i = 0; i < t->n; i++) {
@@ -452,11 +476,10 @@ void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
                         grant_table_end(t, i, GRANT_EVENT_REVOKED, reason);
                         continue;
                 }
-                /* a clock that was set back must not make anything last longer */
-                if (g->last > now + 1)
-                        g->last = (uint32_t) now;
-                if (!g->manual)
-                        g->until = MIN(g->until, grant_table_longest(t, g));
+                if (g->manual)
+                        judge_longer(t, g);
+                grant_table_bound(g, now);
+                g->until = MAX(g->manual_until, MIN(g->until, grant_table_longest(t, g)));
                 g->published = grant_table_publishable(t, g, now);
         }
         grant_store_sift_all(t);

@@ -51,6 +51,12 @@ int grant_table_revoke_all(GrantTable *t, usec_t now);
 /* Returns false if the user was not blocked. */
 bool grant_table_unblock(GrantTable *t, Span user);
 
+/* To be called at each step of the clock, before anything else hears of the new time, and (`stepped` is
+ * false) after revocations were taken back: one that was made while the clock was ahead must not refuse its
+ * user until then, and none is forgotten for a day. Of grants grant_table_set_policy() takes care. Returns
+ * true if revocations changed that are to be saved. */
+bool grant_table_clock_set(GrantTable *t, uint64_t now, bool stepped);
+
 /* Ends what is over at `now` and tells what is to be published for longer. */
 void grant_table_expire(GrantTable *t, uint64_t now);
 /* When grant_table_expire() has something to do next; UINT64_MAX: never. */
@@ -101,8 +107,9 @@ void grant_table_encode(const GrantTable *t, ByteWriter *w);
 void grant_table_encode_manual(const GrantTable *t, ByteWriter *w);
 void grant_table_encode_revocations(const GrantTable *t, ByteWriter *w);
 /* Take back what was saved, before the first login and the revocations first: they decide which grants may
- * come back. What is over or no longer permitted is left out; of a network that has a grant already only
- * sessions and users are taken. Return false when the bytes make no sense, and then nothing of them is left.
+ * come back. What is over or no longer permitted is left out; of a network that has a grant already sessions
+ * and users are taken, and a login that is later than that. Return false when the bytes make no sense, and
+ * then nothing of them is left.
  */
 bool grant_table_decode_revocations(GrantTable *t, Span bytes);
 bool grant_table_decode_manual(GrantTable *t, Span bytes, usec_t now);

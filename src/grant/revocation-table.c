@@ -10,10 +10,12 @@
 #include "model/relay-entry.h"
 
 #define USERS_MAX 10000
+/* A clock that was set back by less than this leaves revocations as they are, seconds. */
+#define SLACK 60
 
 typedef struct RevokedUser {
         char *name;
-        usec_t at;
+        usec_t at, back_at;
         bool blocked;
         uint64_t keep_until;
 } RevokedUser;
@@ -24,7 +26,7 @@ struct RevocationTable {
         HashIndex index;
         RevokedUser *users;
         uint32_t n_users;
-        usec_t all_at;
+        usec_t all_at, all_back_at;
 };
 
 int revocation_table_new(RevocationTable **ret) {
@@ -70,12 +72,50 @@ bool revocation_table_has(const RevocationTable *t, const IpNetwork *network) {
         return find(t, network) != HASH_INDEX_NONE;
 }
 
+/* ---- a revocation's time ---- */
+
+/* Revokes at another time, too. */
+static void put_time(usec_t *at, usec_t *back_at, usec_t other) {
+        if (other >= *at) {
+                *at = other;
+                *back_at = 0;
+        } else if (*back_at > 0)
+                *back_at = MAX(*back_at, other);
+}
+
+static bool set_time_back(usec_t at, usec_t *back_at, uint64_t now, bool stepped) {
+        usec_t from = (now + SLACK) * USEC_PER_SEC;
+
+        if (at <= from) {
+                *back_at = 0;
+                return false;
+        }
+        /* grants since then have been saved, and a start is no reason to end them */
+        if (!stepped && *back_at > 0 && *back_at <= from)
+                return false;
+        /* a login of this second may have been before */
+        *back_at = (now + 1) * USEC_PER_SEC - 1;
+        return true;
+}
+
+/* True if a login at `time` was before the revocation, or may have been. */
+static bool is_before(usec_t at, usec_t back_at, usec_t time, uint64_t now) {
+        if (time > at)
+                return false;
+        if (back_at == 0 || at <= (now + SLACK) * USEC_PER_SEC)
+                return true;
+        /* what is still to come was logged while the clock was ahead */
+        return time <= back_at || time >= (now + 2) * USEC_PER_SEC;
+}
+
+/* ---- addresses ---- */
+
 int revocation_table_put(RevocationTable *t, const Revocation *revocation) {
         uint32_t i = find(t, &revocation->network);
         Revocation *more;
 
         if (i != HASH_INDEX_NONE) {
-                t->items[i].at = MAX(t->items[i].at, revocation->at);
+                put_time(&t->items[i].at, &t->items[i].back_at, revocation->at);
                 t->items[i].barred_until = MAX(t->items[i].barred_until, revocation->barred_until);
                 t->items[i].keep_until = MAX(t->items[i].keep_until, revocation->keep_until);
                 return 0;
@@ -117,6 +157,8 @@ void revocation_table_remove(RevocationTable *t, const IpNetwork *network) {
                 remove_at(t, i);
 }
 
+/* ---- users ---- */
+
 static RevokedUser *find_user(const RevocationTable *t, Span user) {
         size_t size = MIN(user.size, (size_t) RELAY_USER_MAX_BYTES);
 
@@ -145,7 +187,7 @@ int revocation_table_put_user(RevocationTable *t, Span user, usec_t at, bool blo
                 u = &t->users[t->n_users++];
                 *u = (RevokedUser){.name = name};
         }
-        u->at = MAX(u->at, at);
+        put_time(&u->at, &u->back_at, at);
         u->blocked |= block;
         u->keep_until = MAX(u->keep_until, keep_until);
         return 0;
@@ -160,19 +202,21 @@ bool revocation_table_unblock(RevocationTable *t, Span user) {
         return true;
 }
 
+/* ---- all of it ---- */
+
 void revocation_table_put_all(RevocationTable *t, usec_t at) {
-        t->all_at = MAX(t->all_at, at);
+        put_time(&t->all_at, &t->all_back_at, at);
 }
 
 const char *revocation_table_refuses(
         const RevocationTable *t, const IpNetwork *host, Span user, usec_t time, uint64_t now) {
         const RevokedUser *u = user.size > 0 ? find_user(t, user) : NULL;
 
-        if (time <= t->all_at)
+        if (is_before(t->all_at, t->all_back_at, time, now))
                 return "all grants were revoked after this login";
         if (u && u->blocked)
                 return "its user is blocked";
-        if (u && time <= u->at)
+        if (u && is_before(u->at, u->back_at, time, now))
                 return "its user's grants were revoked after this login";
         for (int length = 128; t->n > 0 && length >= 0; length--) {
                 IpNetwork wider = ip_network_of(&host->addr, (unsigned) length);
@@ -182,16 +226,33 @@ const char *revocation_table_refuses(
                         continue;
                 if (now < t->items[i].barred_until)
                         return "the address is barred for a day: too many users logged in from it";
-                if (time <= t->items[i].at)
+                if (is_before(t->items[i].at, t->items[i].back_at, time, now))
                         return "the address was revoked after this login";
         }
         return NULL;
 }
 
-bool revocation_table_refuses_user(const RevocationTable *t, Span user, usec_t time) {
+bool revocation_table_refuses_user(const RevocationTable *t, Span user, usec_t time, uint64_t now) {
         const RevokedUser *u = user.size > 0 ? find_user(t, user) : NULL;
 
-        return u && (u->blocked || time <= u->at);
+        return u && (u->blocked || is_before(u->at, u->back_at, time, now));
+}
+
+bool revocation_table_clock_set(RevocationTable *t, uint64_t now, bool stepped, uint64_t keep_until) {
+        bool any = set_time_back(t->all_at, &t->all_back_at, now, stepped);
+
+        for (uint32_t i = 0; i < t->n; i++) {
+                Revocation *item = &t->items[i];
+
+                any |= set_time_back(item->at, &item->back_at, now, stepped);
+                item->barred_until = MIN(item->barred_until, now + BAR_SECONDS);
+                item->keep_until = MAX(item->keep_until, keep_until);
+        }
+        for (uint32_t i = 0; i < t->n_users; i++) {
+                any |= set_time_back(t->users[i].at, &t->users[i].back_at, now, stepped);
+                t->users[i].keep_until = MAX(t->users[i].keep_until, keep_until);
+        }
+        return any;
 }
 
 void revocation_table_expire(RevocationTable *t, uint64_t now,
@@ -215,6 +276,33 @@ const Revocation *revocation_table_get(const RevocationTable *t, uint32_t i) {
         return &t->items[i];
 }
 
+/* Only where a clock was set back: a file without them is as it always was. */
+static void encode_back(const RevocationTable *t, ByteWriter *w) {
+        bool any = t->all_back_at > 0;
+
+        for (uint32_t i = 0; i < t->n; i++)
+                any |= t->items[i].back_at > 0;
+        for (uint32_t i = 0; i < t->n_users; i++)
+                any |= t->users[i].back_at > 0;
+        if (!any)
+                return;
+        byte_writer_u64(w, t->all_back_at);
+        for (uint32_t i = 0; i < t->n; i++)
+                byte_writer_u64(w, t->items[i].back_at);
+        for (uint32_t i = 0; i < t->n_users; i++)
+                byte_writer_u64(w, t->users[i].back_at);
+}
+
+static void decode_back(RevocationTable *t, ByteReader *r) {
+        if (r->failed || r->rest.size == 0)
+                return;
+        t->all_back_at = byte_reader_u64(r);
+        for (uint32_t i = 0; i < t->n; i++)
+                t->items[i].back_at = byte_reader_u64(r);
+        for (uint32_t i = 0; i < t->n_users; i++)
+                t->users[i].back_at = byte_reader_u64(r);
+}
+
 void revocation_table_encode(const RevocationTable *t, ByteWriter *w) {
         byte_writer_u64(w, t->all_at);
         byte_writer_u32(w, t->n);
@@ -231,6 +319,7 @@ void revocation_table_encode(const RevocationTable *t, ByteWriter *w) {
                 byte_writer_u32(w, t->users[i].blocked);
                 byte_writer_u64(w, t->users[i].keep_until);
         }
+        encode_back(t, w);
 }
 
 static bool decode(RevocationTable *t, ByteReader *r) {
@@ -239,7 +328,7 @@ static bool decode(RevocationTable *t, ByteReader *r) {
         t->all_at = byte_reader_u64(r);
         n = byte_reader_u32(r);
         for (uint32_t i = 0; i < n && !r->failed; i++) {
-                Revocation item;
+                Revocation item = {0};
 
                 byte_reader_raw(r, &item.network, sizeof(IpNetwork));
                 item.at = byte_reader_u64(r);
@@ -259,6 +348,7 @@ static bool decode(RevocationTable *t, ByteReader *r) {
                 if (r->failed || revocation_table_put_user(t, name, at, blocked, keep_until) < 0)
                         return false;
         }
+        decode_back(t, r);
         return byte_reader_complete(r);
 }
 

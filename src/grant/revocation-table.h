@@ -8,6 +8,9 @@
 #include "model/network-set.h"
 #include "state/bytes.h"
 
+/* How long an address is barred. */
+#define BAR_SECONDS (24 * 3600)
+
 /* Revocations that are kept. Only an administrator, and MaxUsersPerAddress=, make them. */
 #define REVOCATION_TABLE_MAX 100000
 
@@ -16,6 +19,7 @@ typedef struct Revocation {
         usec_t at;
         uint64_t barred_until; /* seconds; until then no login overcomes it; 0: not barred */
         uint64_t keep_until;   /* seconds; until then a login line from before `at` may still turn up */
+        usec_t back_at;        /* the clock was set back behind `at` then; 0: it was not */
 } Revocation;
 
 typedef struct RevocationTable RevocationTable;
@@ -43,7 +47,13 @@ const char *revocation_table_refuses(
         const RevocationTable *t, const IpNetwork *host, Span user, usec_t time, uint64_t now);
 
 /* True if a login at `time` of this user may not be granted because of the user. */
-bool revocation_table_refuses_user(const RevocationTable *t, Span user, usec_t time);
+bool revocation_table_refuses_user(const RevocationTable *t, Span user, usec_t time, uint64_t now);
+
+/* The clock was set, or may have been before the start, and is `now` (seconds). What was revoked while it
+ * was ahead is refused until now, and no more until then; but what was logged while it was ahead stays
+ * refused, and so is all of it again should the clock come there once more. Nothing is forgotten before
+ * `keep_until`. Returns true if there were such, which are to be saved. */
+bool revocation_table_clock_set(RevocationTable *t, uint64_t now, bool stepped, uint64_t keep_until);
 
 /* Forgets those that are over; `is_covered` says of a network whether something wider is published, in which
  * case its revocation goes on. */

@@ -1292,6 +1292,156 @@ static void test_manual_made_shorter(void **state) {
         assert_false(view.manual);
 }
 
+/* A login had made a grant by hand longer, and of it a crash left nothing but the time. */
+static void test_login_at_manual_after_crash(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter before = BYTE_WRITER_INIT, after = BYTE_WRITER_INIT;
+        Fixture *f = *state;
+        GrantView view;
+
+        assert_ok(add(f, "192.0.2.7", TTL / 2, T0, NULL));
+        assert_int_equal(login_at(f, "192.0.2.7", "alice", T0 + 50, T0 + 50), GRANT_EXTENDED);
+        grant_table_encode(f->table, &before);
+        crash(f, &before, T0 + 60);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_true(view.manual);
+        assert_int_equal(view.until, T0 + 50 + TTL);
+        assert_int_equal(view.last, T0 + 50);
+        assert_true(span_equal_string(view.user, "alice"));
+        assert_string_equal(view.service, "imap");
+        assert_string_equal(view.source, "journal");
+        /* also when another has made it longer by then, her lease is counted */
+        assert_int_equal(login_at(f, "192.0.2.7", "bob", T0 + 70, T0 + 70), GRANT_EXTENDED);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("alice"), false, AT(T0 + 80)), 1);
+        /* given anew by hand, it is not longer than that: the login was before */
+        assert_ok(add(f, "192.0.2.7", TTL / 2, T0 + 90, NULL));
+        crash(f, &before, T0 + 95);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + 90 + TTL / 2);
+        /* which holds for an address that was revoked in between, too */
+        assert_int_equal(take(f, "192.0.2.7", T0 + 100), 1);
+        assert_ok(add(f, "192.0.2.7", TTL / 2, T0 + 110, NULL));
+        crash(f, &before, T0 + 115);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + 110 + TTL / 2);
+        /* of a user who was not, either */
+        assert_int_equal(login_at(f, "192.0.2.8", "carol", T0 + 115, T0 + 115), GRANT_NEW);
+        grant_table_encode(f->table, &after);
+        assert_int_equal(take(f, "192.0.2.8", T0 + 120), 1);
+        assert_ok(add(f, "192.0.2.8", TTL / 2, T0 + 125, NULL));
+        crash(f, &after, T0 + 130);
+        assert_true(has(f, "192.0.2.8", &view));
+        assert_int_equal(view.until, T0 + 125 + TTL / 2);
+}
+
+/* A login that nobody may have any more made a grant by hand longer all the same. */
+static void test_revoked_login_at_manual(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter before = BYTE_WRITER_INIT, manual = BYTE_WRITER_INIT;
+        Fixture *f = *state;
+        GrantView view;
+
+        assert_ok(add(f, "192.0.2.7", TTL / 2, T0, NULL));
+        grant_table_encode_manual(f->table, &manual);
+        assert_int_equal(login_at(f, "192.0.2.7", "alice", T0 + 50, T0 + 50), GRANT_EXTENDED);
+        grant_table_encode(f->table, &before);
+        renew(f);
+        assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("alice")));
+        assert_true(grant_table_decode_manual(f->table, span_make(manual.data, manual.size), AT(T0 + 60)));
+        assert_true(grant_table_decode(f->table, span_make(before.data, before.size), AT(T0 + 60)));
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + TTL / 2);
+}
+
+/* The login of a user who is denied since had made a grant by hand longer, and it stayed so. */
+static void test_denied_login_at_manual(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter before = BYTE_WRITER_INIT;
+        Fixture *f = *state;
+        GrantView view;
+
+        assert_ok(add(f, "192.0.2.7", TTL / 2, T0, NULL));
+        assert_ok(add(f, "192.0.2.8", TTL / 2, T0, NULL));
+        assert_int_equal(login_at(f, "192.0.2.7", "alice", T0 + 50, T0 + 50), GRANT_EXTENDED);
+        assert_int_equal(login_at(f, "192.0.2.8", "bob", T0 + 50, T0 + 50), GRANT_EXTENDED);
+        assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("alice")));
+        grant_table_set_policy(f->table, &f->policy, T0 + 60);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + TTL / 2);
+        assert_int_equal(view.published, T0 + TTL / 2);
+        assert_int_equal(view.user.size, 0);
+        assert_true(has(f, "192.0.2.8", &view));
+        assert_int_equal(view.until, T0 + 50 + TTL);
+        /* nor is it longer after a crash */
+        grant_table_encode(f->table, &before);
+        crash(f, &before, T0 + 70);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.until, T0 + TTL / 2);
+        /* once what was given is over, nothing is left */
+        assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("bob")));
+        grant_table_set_policy(f->table, &f->policy, T0 + TTL / 2);
+        assert_int_equal(grant_table_count(f->table), 0);
+}
+
+/* ---- steps of the clock ---- */
+
+#define YEARS (10 * 365 * UINT64_C(86400))
+
+/* What the daemon does at a step, by the one clock that it has. */
+static uint64_t set_clock(Fixture *f, uint64_t to) {
+        uint64_t now;
+
+        time_set_fake(AT(to));
+        now = time_now() / USEC_PER_SEC;
+        f->heard.now = now;
+        (void) grant_table_clock_set(f->table, now, true);
+        grant_table_set_policy(f->table, &f->policy, now);
+        return now;
+}
+
+static void test_clock_steps(void **state) {
+        static const int64_t steps[] = {3600, -3600, (int64_t) YEARS, -(int64_t) YEARS};
+        Fixture *f = *state;
+        IpAddr host = net("192.0.2.1").addr;
+
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+                uint64_t then = T0 + (uint64_t) steps[i], now;
+                RelayEntry entry;
+                GrantView view;
+
+                renew(f);
+                assert_int_equal(login_at(f, "192.0.2.1", "a", T0, T0), GRANT_NEW);
+                assert_int_equal(login_at(f, "192.0.2.2", "b", T0, T0), GRANT_NEW);
+                assert_ok(add(f, "192.0.2.3", 2 * TTL, T0, NULL));
+                assert_int_equal(take(f, "192.0.2.2", T0 + 1), 1);
+                now = set_clock(f, then);
+                /* ahead, all of it is over; behind, it lasts as long as it would have */
+                assert_int_equal(grant_table_allows(f->table, &host, now, &entry), steps[i] < 0);
+                assert_int_equal(has(f, "192.0.2.3", &view), steps[i] < 0);
+                if (steps[i] < 0) {
+                        assert_true(view.until <= now + 2 * TTL);
+                        assert_true(has(f, "192.0.2.1", &view));
+                        assert_true(view.until <= now + TTL && view.published <= now + TTL);
+                }
+                reload(f, now);
+                /* read again */
+                if (steps[i] < 0)
+                        assert_int_equal(login_at(f, "192.0.2.2", "b", T0, now), GRANT_REFUSED);
+                assert_int_equal(login_at(f, "192.0.2.2", "b", then - 10, now),
+                        steps[i] < 0 ? GRANT_REFUSED : GRANT_NEW);
+                /* a login from now on grants */
+                assert_int_equal(login_at(f, "192.0.2.2", "b", now + 2, now + 2),
+                        steps[i] < 0 ? GRANT_NEW : GRANT_EXTENDED);
+                assert_true(has(f, "192.0.2.2", &view));
+                assert_true(view.until <= now + 2 + TTL);
+                reload(f, now + 3);
+                assert_true(has(f, "192.0.2.2", NULL));
+                /* and back: no revocation was forgotten, nothing lasts longer */
+                now = set_clock(f, T0 + 5);
+                assert_int_equal(login_at(f, "192.0.2.2", "b", T0 + 1, now), GRANT_REFUSED);
+                for (uint32_t k = 0; (k = grant_table_next(f->table, k, &view)) != UINT32_MAX; k++)
+                        assert_true(view.until <= now + 2 * TTL && view.published <= now + TTL);
+        }
+        time_set_fake(0);
+}
+
 /* Who grants by hand may do it for a blocked user; a restart is no reason to take that back. */
 static void test_manual_of_blocked_user(void **state) {
         Fixture *f = *state;
@@ -1562,6 +1712,10 @@ static void test_restore_other_ttl(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                with_table(test_login_at_manual_after_crash),
+                with_table(test_revoked_login_at_manual),
+                with_table(test_denied_login_at_manual),
+                with_table(test_clock_steps),
                 with_table(test_restore_other_ttl),
                 with_table(test_life),
                 with_table(test_stale),

@@ -540,6 +540,48 @@ static void test_from_the_future(_unused_ void **state) {
         }
 }
 
+/* What was revoked by a clock that was ahead lets its user in again, also after another start. */
+static void test_revoked_in_the_future(_unused_ void **state) {
+        static const uint64_t steps[] = {3600, 10 * 365 * 86400ull};
+
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+                _cleanup_(manager_free_herep) Manager *m = NULL;
+                uint64_t now = T0 - steps[i];
+                Login made = test_login("192.0.2.66", "eve", AT(now + 2));
+
+                clean_up();
+                save_all();
+                m = manager_new_here();
+                time_set_fake(AT(now));
+                assert_ok(manager_load_state(m));
+                assert_false(m->revocations_dirty);
+                assert_int_equal(grant_table_login(m->grants, &made, now + 2), GRANT_NEW);
+                assert_ok(manager_save_state(m));
+                m = manager_free_here(m);
+                m = manager_new_here();
+                time_set_fake(AT(now + 100));
+                assert_ok(manager_load_state(m));
+                assert_true(has(m, "192.0.2.66"));
+                made = test_login("192.0.2.67", "bob", AT(now + 110));
+                assert_int_equal(grant_table_login(m->grants, &made, now + 110), GRANT_REFUSED);
+                time_set_fake(AT(T0));
+        }
+}
+
+/* A start by a clock that is ahead forgot revocations. */
+static void test_start_while_ahead(_unused_ void **state) {
+        _cleanup_(manager_free_herep) Manager *m = NULL;
+        uint64_t ahead = T0 + 10 * 365 * 86400ull;
+
+        save_all();
+        m = manager_new_here();
+        time_set_fake(AT(ahead));
+        assert_ok(manager_load_state(m));
+        grant_table_expire(m->grants, ahead);
+        time_set_fake(AT(T0));
+        assert_int_equal(login(m, "192.0.2.66", "eve", T0 - 80), GRANT_REFUSED);
+}
+
 static void test_another_user(_unused_ void **state) {
         _cleanup_(manager_free_herep) Manager *m = NULL;
         Found found;
@@ -568,6 +610,8 @@ int main(void) {
                 in_directory(test_revocations_in_odd_places),
                 in_directory(test_damaged_and_disk_full),
                 in_directory(test_from_the_future),
+                in_directory(test_revoked_in_the_future),
+                in_directory(test_start_while_ahead),
                 in_directory(test_another_user),
         };
 

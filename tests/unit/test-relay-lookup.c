@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include "cdb/cdb-file.h"
+#include "basic/time-util.h"
 #include "cdb/relay-lookup.h"
 #include "publish/relay-writer.h"
 
@@ -16,14 +17,17 @@ typedef struct Line {
 } Line;
 
 static RelayEntry entry_of(const Line *line) {
-        RelayEntry entry = {.verdict = line->verdict, .until = line->until, .how = SPAN_LITERAL("test"),
+        RelayEntry entry = {.verdict = line->verdict,
+                .until = line->until,
+                .how = SPAN_LITERAL("test"),
                 .user = SPAN_LITERAL("al\nice")};
 
         assert_ok(ip_network_parse(span_from_string(line->network), &entry.network));
         return entry;
 }
 
-static void write_file(const char *path, bool is_delta, uint64_t generation, uint64_t written, const Line *lines) {
+static void write_file(
+        const char *path, bool is_delta, uint64_t generation, uint64_t written, const Line *lines) {
         RelayHeader header = {.generation = generation, .written = written, .ttl = TTL};
         RelayWriter w = RELAY_WRITER_INIT;
 
@@ -38,7 +42,8 @@ static void write_file(const char *path, bool is_delta, uint64_t generation, uin
         relay_writer_done(&w);
 }
 
-static void write_pair(uint64_t base_generation, const Line *base, uint64_t delta_generation, const Line *delta) {
+static void write_pair(
+        uint64_t base_generation, const Line *base, uint64_t delta_generation, const Line *delta) {
         write_file("relay.cdb", false, base_generation, NOW - 10, base);
         write_file("relay-delta.cdb", true, delta_generation, NOW - 5, delta);
 }
@@ -74,8 +79,9 @@ static void expect_doubt(const char *reason, int error) {
 }
 
 static void test_simple(_unused_ void **state) {
-        const Line base[] = {{"192.0.2.7", RELAY_ALLOW, NOW + 60}, {"2001:db8:1:2::/64", RELAY_ALLOW, NOW + 60},
-                {"10.0.0.0/8", RELAY_ALLOW, 0}, {"10.1.1.1", RELAY_NEVER, 0}, {"10.2.0.0/16", RELAY_NEVER, NOW + 99999},
+        const Line base[] = {{"192.0.2.7", RELAY_ALLOW, NOW + 60},
+                {"2001:db8:1:2::/64", RELAY_ALLOW, NOW + 60}, {"10.0.0.0/8", RELAY_ALLOW, 0},
+                {"10.1.1.1", RELAY_NEVER, 0}, {"10.2.0.0/16", RELAY_NEVER, NOW + 99999},
                 {"10.2.3.4", RELAY_ALLOW, NOW + 60}, {NULL, 0, 0}};
         RelayAnswer answer;
 
@@ -116,7 +122,8 @@ static void test_delta_wins(_unused_ void **state) {
 
 static void test_time(_unused_ void **state) {
         const Line base[] = {{"192.0.2.1", RELAY_ALLOW, NOW + 60}, {"192.0.2.2", RELAY_NEVER, NOW + 60},
-                {"192.0.2.2/31", RELAY_ALLOW, 0}, {"192.0.2.9", RELAY_ALLOW, NOW + TTL + TTL / 16 - 10}, {NULL, 0, 0}};
+                {"192.0.2.2/31", RELAY_ALLOW, 0}, {"192.0.2.9", RELAY_ALLOW, NOW + TTL + TTL / 16 - 10},
+                {NULL, 0, 0}};
 
         write_pair(1, base, 1, NULL);
         expect_at("192.0.2.1", NOW + 59, "granted");
@@ -125,7 +132,8 @@ static void test_time(_unused_ void **state) {
         expect_at("192.0.2.2", NOW + 59, "never");
         expect_at("192.0.2.2", NOW + 60, "granted"); /* the bar has ended, the network around it has not */
         expect("192.0.2.9", "granted");
-        /* the clock has been set back: first the records last too long, then the files come from the future */
+        /* the clock has been set back: first the records last too long, then the files come from the future
+         */
         expect_at("192.0.2.9", NOW - 10, "granted");
         expect_at("192.0.2.9", NOW - 11, "doubt");
         expect_at("192.0.2.1", NOW - 10, "granted");
@@ -147,6 +155,28 @@ static void test_future(_unused_ void **state) {
 }
 
 /* Each key with its value as it is; for what relay_writer_add() would not write. */
+/* Files of before a step of the clock, as relaylock reads them after it: what ends by the clock is over, or
+ * nobody believes it. */
+static void test_clock_steps(_unused_ void **state) {
+        static const int64_t steps[] = {0, 3600, -3600, 3650 * 86400ll, -3650 * 86400ll};
+        const Line base[] = {
+                {"192.0.2.7", RELAY_ALLOW, NOW + TTL}, {"192.0.2.8", RELAY_ALLOW, 0}, {NULL, 0, 0}};
+
+        for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
+                uint64_t now;
+
+                time_set_fake((usec_t) ((int64_t) NOW + steps[i]) * USEC_PER_SEC);
+                now = time_now() / USEC_PER_SEC;
+                write_pair(1, base, 1, NULL);
+                expect_at("192.0.2.7", now,
+                        steps[i] < 0               ? "doubt"
+                        : steps[i] < (int64_t) TTL ? "granted"
+                                                   : "expired");
+                expect_at("192.0.2.8", now, steps[i] < 0 ? "doubt" : "granted");
+        }
+        time_set_fake(0);
+}
+
 static void write_raw(const char *path, const char *const (*records)[2]) {
         int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
         CdbWriter *w = NULL;
@@ -154,7 +184,8 @@ static void write_raw(const char *path, const char *const (*records)[2]) {
         assert_true(fd >= 0);
         assert_ok(cdb_writer_new(fd, &w));
         for (; (*records)[0]; records++)
-                assert_ok(cdb_writer_add(w, span_from_string((*records)[0]), span_from_string((*records)[1])));
+                assert_ok(
+                        cdb_writer_add(w, span_from_string((*records)[0]), span_from_string((*records)[1])));
         assert_ok(cdb_writer_finish(w));
         cdb_writer_free(w);
         (void) close(fd);
@@ -196,7 +227,8 @@ static void test_strange_records(_unused_ void **state) {
         expect_raw("relay-delta.cdb", "2 1 1795222900 1600 1 4/32", "allow 0 x",
                 "the delta is of a version unknown here");
         expect_raw("relay.cdb", "2 anything", "allow 0 x", "the base is of a version unknown here");
-        expect_raw("relay.cdb", "1 1 1795222929 1600 1 4/32", "allow 0 x", "the base was written in the future");
+        expect_raw("relay.cdb", "1 1 1795222929 1600 1 4/32", "allow 0 x",
+                "the base was written in the future");
         write_raw("relay.cdb", headless);
         expect_doubt("the base has no valid header", 0);
 }
@@ -256,12 +288,13 @@ static void test_generations(_unused_ void **state) {
         expect_doubt("base and delta do not belong together", 0);
 }
 
-/* Nothing that can be done to either file by chance makes more than the truth or doubt. Bit flips in UNTIL may lengthen
- * a record, so the client asked for is one that has none. */
+/* Nothing that can be done to either file by chance makes more than the truth or doubt. Bit flips in UNTIL
+ * may lengthen a record, so the client asked for is one that has none. */
 static void test_flips_grant_nobody(_unused_ void **state) {
         const Line base[] = {{"192.0.2.7", RELAY_ALLOW, NOW + 60}, {"198.51.100.0/24", RELAY_NEVER, 0},
                 {"203.0.113.0/24", RELAY_ALLOW, 0}, {NULL, 0, 0}};
-        const Line delta[] = {{"203.0.113.0/24", RELAY_REVOKED, 0}, {"192.0.2.9", RELAY_NEVER, 0}, {NULL, 0, 0}};
+        const Line delta[] = {
+                {"203.0.113.0/24", RELAY_REVOKED, 0}, {"192.0.2.9", RELAY_NEVER, 0}, {NULL, 0, 0}};
         static const char *const paths[] = {"relay.cdb", "relay-delta.cdb"};
         unsigned results[_RELAY_RESULT_MAX] = {0};
 
@@ -317,11 +350,14 @@ int __wrap_open64(const char *path, int flags, ...) {
         return __real_open64(path, flags, 0644);
 }
 
-/* Before: 192.0.2.7 is revoked by the delta only. After: it is missing in the new base, and the new delta is empty. What
- * stays granted stays granted, what is revoked stays revoked, at every moment. */
-static const Line old_base[] = {{"192.0.2.7", RELAY_ALLOW, NOW + 60}, {"192.0.2.8", RELAY_ALLOW, NOW + 60}, {NULL, 0, 0}};
-static const Line old_delta[] = {{"192.0.2.7", RELAY_REVOKED, 0}, {"192.0.2.9", RELAY_ALLOW, NOW + 60}, {NULL, 0, 0}};
-static const Line new_base[] = {{"192.0.2.8", RELAY_ALLOW, NOW + 60}, {"192.0.2.9", RELAY_ALLOW, NOW + 60}, {NULL, 0, 0}};
+/* Before: 192.0.2.7 is revoked by the delta only. After: it is missing in the new base, and the new delta is
+ * empty. What stays granted stays granted, what is revoked stays revoked, at every moment. */
+static const Line old_base[] = {
+        {"192.0.2.7", RELAY_ALLOW, NOW + 60}, {"192.0.2.8", RELAY_ALLOW, NOW + 60}, {NULL, 0, 0}};
+static const Line old_delta[] = {
+        {"192.0.2.7", RELAY_REVOKED, 0}, {"192.0.2.9", RELAY_ALLOW, NOW + 60}, {NULL, 0, 0}};
+static const Line new_base[] = {
+        {"192.0.2.8", RELAY_ALLOW, NOW + 60}, {"192.0.2.9", RELAY_ALLOW, NOW + 60}, {NULL, 0, 0}};
 
 static void replace_base(void) {
         write_file("relay.cdb", false, 2, NOW, new_base);
@@ -337,9 +373,11 @@ static void replace_three_times(void) {
         write_file("relay-delta.cdb", true, 4, NOW, NULL);
 }
 
-/* The worst that an early delta can do: what was granted when it was opened was revoked, and then the base taken. */
+/* The worst that an early delta can do: what was granted when it was opened was revoked, and then the base
+ * taken. */
 static void revoke_and_replace_base(void) {
-        const Line delta[] = {{"192.0.2.7", RELAY_REVOKED, 0}, {"192.0.2.9", RELAY_REVOKED, 0}, {NULL, 0, 0}};
+        const Line delta[] = {
+                {"192.0.2.7", RELAY_REVOKED, 0}, {"192.0.2.9", RELAY_REVOKED, 0}, {NULL, 0, 0}};
         const Line base[] = {{"192.0.2.8", RELAY_ALLOW, NOW + 60}, {NULL, 0, 0}};
 
         write_file("relay-delta.cdb", true, 1, NOW, delta);
@@ -384,6 +422,7 @@ int main(void) {
                 in_directory(test_delta_wins),
                 in_directory(test_time),
                 in_directory(test_future),
+                in_directory(test_clock_steps),
                 in_directory(test_strange_records),
                 in_directory(test_files_missing),
                 in_directory(test_delta_path),

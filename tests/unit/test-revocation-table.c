@@ -15,7 +15,7 @@ static IpNetwork net(const char *text) {
 }
 
 static void put(RevocationTable *t, const char *network, uint64_t at, uint64_t barred) {
-        Revocation r = {net(network), AT(at), barred, at + 86400};
+        Revocation r = {net(network), AT(at), barred, at + 86400, 0};
 
         assert_ok(revocation_table_put(t, &r));
 }
@@ -124,6 +124,116 @@ static void test_expire(_unused_ void **state) {
         assert_int_equal(revocation_table_count(t), 0);
 }
 
+/* ---- steps of the clock ---- */
+
+#define YEARS (10 * 365 * UINT64_C(86400))
+
+static bool refuses_at(
+        const RevocationTable *t, const char *host, const char *user, uint64_t time, uint64_t now) {
+        IpNetwork n = net(host);
+
+        return revocation_table_refuses(t, &n, span_from_string(user), AT(time), now) != NULL;
+}
+
+static RevocationTable *saved_and_read(RevocationTable *t) {
+        _cleanup_(byte_writer_done) ByteWriter w = BYTE_WRITER_INIT;
+        RevocationTable *read = make();
+
+        revocation_table_encode(t, &w);
+        assert_true(revocation_table_decode(read, span_make(w.data, w.size)));
+        revocation_table_free(t);
+        return read;
+}
+
+/* What was revoked while the clock was ahead refused its address, its user or everybody until then. */
+static void test_revoked_while_ahead(_unused_ void **state) {
+        static const uint64_t steps[] = {3600, YEARS};
+
+        for (size_t i = 0; i < 3 * ELEMENTSOF(steps); i++) {
+                _cleanup_(revocation_table_freep) RevocationTable *t = make();
+                uint64_t then = T0 + steps[i / 3];
+
+                if (i % 3 == 0)
+                        put(t, "192.0.2.7", then, 0);
+                else if (i % 3 == 1)
+                        assert_ok(revocation_table_put_user(t, SPAN_LITERAL("a"), AT(then), false, then));
+                else
+                        revocation_table_put_all(t, AT(then));
+                assert_true(refuses_at(t, "192.0.2.7", "a", T0 + 2, T0 + 2));
+                assert_true(revocation_table_clock_set(t, T0, true, T0));
+                assert_false(revocation_table_clock_set(t, T0 + 5, false, T0));
+                t = saved_and_read(t);
+                assert_true(refuses_at(t, "192.0.2.7", "a", T0 - 1, T0 + 20));
+                assert_true(refuses_at(t, "192.0.2.7", "a", T0, T0 + 20));
+                assert_false(refuses_at(t, "192.0.2.7", "a", T0 + 1, T0 + 1));
+                /* logged while the clock was ahead, and read again */
+                assert_true(refuses_at(t, "192.0.2.7", "a", then - 10, T0 + 20));
+                /* the clock was right: what is between may have been before or after */
+                assert_true(refuses_at(t, "192.0.2.7", "a", T0 + 20, then));
+                assert_false(refuses_at(t, "192.0.2.7", "a", then + 1, then + 1));
+                /* further back */
+                assert_true(revocation_table_clock_set(t, T0 - 5000, true, T0));
+                assert_true(refuses_at(t, "192.0.2.7", "a", T0 - 5000, T0 - 4990));
+                assert_false(refuses_at(t, "192.0.2.7", "a", T0 - 4990, T0 - 4990));
+        }
+}
+
+/* Revoked once more after the clock was set back, before and after that was noticed. */
+static void test_revoked_again_behind(_unused_ void **state) {
+        _cleanup_(revocation_table_freep) RevocationTable *t = make();
+
+        put(t, "192.0.2.7", T0 + YEARS, 0);
+        put(t, "192.0.2.7", T0 + 100, 0);
+        assert_true(revocation_table_clock_set(t, T0 + 110, true, T0));
+        assert_true(refuses_at(t, "192.0.2.7", "a", T0 + 100, T0 + 200));
+        put(t, "192.0.2.7", T0 + 200, 0);
+        put(t, "192.0.2.7", T0 + 150, 0);
+        assert_true(refuses_at(t, "192.0.2.7", "a", T0 + 200, T0 + 205));
+        assert_false(refuses_at(t, "192.0.2.7", "a", T0 + 201, T0 + 205));
+}
+
+/* An address that was revoked, and barred for a login from before: once the clock was set back, logins from
+ * between were granted when they were read again. */
+static void test_set_back_behind_older(_unused_ void **state) {
+        _cleanup_(revocation_table_freep) RevocationTable *t = make();
+
+        put(t, "192.0.2.7", T0, 0);
+        put(t, "192.0.2.7", T0 - 7200, 0);
+        assert_true(revocation_table_clock_set(t, T0 - 3600, true, T0));
+        assert_true(refuses_at(t, "192.0.2.7", "a", T0 - 5000, T0 - 3590));
+        assert_false(refuses_at(t, "192.0.2.7", "a", T0 - 3595, T0 - 3590));
+        /* the clock gets there by itself, and is set back once more */
+        assert_true(refuses_at(t, "192.0.2.7", "a", T0 - 3595, T0));
+        assert_true(revocation_table_clock_set(t, T0 - 3000, true, T0));
+        assert_true(refuses_at(t, "192.0.2.7", "a", T0 - 3595, T0 - 2990));
+        assert_false(refuses_at(t, "192.0.2.7", "a", T0 - 2995, T0 - 2990));
+}
+
+static void test_barred_while_ahead(_unused_ void **state) {
+        _cleanup_(revocation_table_freep) RevocationTable *t = make();
+
+        put(t, "192.0.2.7", T0 - 5, T0 + YEARS + BAR_SECONDS);
+        (void) revocation_table_clock_set(t, T0, true, T0);
+        assert_true(refuses_at(t, "192.0.2.7", "a", T0 + 1, T0 + BAR_SECONDS - 1));
+        assert_false(refuses_at(t, "192.0.2.7", "a", T0 + 1, T0 + BAR_SECONDS));
+}
+
+/* A clock that was ahead for a moment made revocations forgotten. */
+static void test_clock_set_forward(_unused_ void **state) {
+        _cleanup_(revocation_table_freep) RevocationTable *t = make();
+
+        put(t, "192.0.2.7", T0, 0);
+        assert_ok(revocation_table_put_user(t, SPAN_LITERAL("a"), AT(T0), false, T0 + 86400));
+        assert_false(revocation_table_clock_set(t, T0 + YEARS, true, T0 + YEARS + 86400));
+        revocation_table_expire(t, T0 + YEARS + 86399, covered, NULL);
+        assert_false(revocation_table_clock_set(t, T0 + 10, true, T0 + 86410));
+        assert_true(refuses_at(t, "192.0.2.7", "b", T0, T0 + 10));
+        assert_true(refuses_at(t, "192.0.2.8", "a", T0, T0 + 10));
+        assert_false(refuses_at(t, "192.0.2.7", "a", T0 + 5, T0 + 10));
+        revocation_table_expire(t, T0 + YEARS + 86400, covered, NULL);
+        assert_int_equal(revocation_table_count(t), 0);
+}
+
 static void test_many(_unused_ void **state) {
         _cleanup_(revocation_table_freep) RevocationTable *t = make();
         bool there[512] = {0};
@@ -189,6 +299,11 @@ int main(void) {
                 cmocka_unit_test(test_bar),
                 cmocka_unit_test(test_users),
                 cmocka_unit_test(test_expire),
+                cmocka_unit_test(test_revoked_while_ahead),
+                cmocka_unit_test(test_revoked_again_behind),
+                cmocka_unit_test(test_set_back_behind_older),
+                cmocka_unit_test(test_barred_while_ahead),
+                cmocka_unit_test(test_clock_set_forward),
                 cmocka_unit_test(test_many),
                 cmocka_unit_test(test_state),
         };
