@@ -183,6 +183,10 @@ uint64_t file_tail_size(const FileTail *t) {
         return fstat(t->fd, &st) < 0 ? 0 : (uint64_t) st.st_size;
 }
 
+bool file_tail_begins_alike(const FileTail *t, const FilePosition *p) {
+        return p->head_size > 0 && same_bytes(t->fd, 0, p->head, p->head_size);
+}
+
 bool file_tail_is_at_end(const FileTail *t) {
         return file_tail_size(t) == read_offset(t);
 }

@@ -67,6 +67,10 @@ bool file_tail_is_unfinished(const FileTail *t);
 /* Its size now, bytes; 0 if that can't be told. */
 uint64_t file_tail_size(const FileTail *t);
 
+/* True if its first bytes are those of the file that the position was in: it may be a copy, changed since.
+ */
+bool file_tail_begins_alike(const FileTail *t, const FilePosition *p);
+
 /* True if nothing is in the file but what was read of it. */
 bool file_tail_is_at_end(const FileTail *t);
 

@@ -1,42 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* inotify(7) on every directory that the look-up of a path passes. A directory is watched before the name in
- * it is looked at, so that nothing can slip between; after each change the whole way is walked anew. */
+ * it is looked at, so that nothing can slip between; after each change the whole way is walked anew. A
+ * directory that is on the way still keeps its watch then, so that each name that came and went is counted.
+ */
 
 #include "source/path-watch.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "basic/fd-util.h"
+
 /* Directories on one path, links followed; more is a loop of links or a joke. */
 #define STEPS_MAX 64
+/* Of events that are read at once, and how often: more than the kernel keeps for one reader (16384). */
+#define EVENTS_BYTES ((size_t) 16 * 1024)
+#define READS_MAX 512
 
 typedef struct Step {
-        sd_event_source *event_source; /* NULL: can't be watched */
-        char *name;                    /* the entry of the directory that matters */
+        int wd;     /* -1: can't be watched */
+        char *name; /* the entry of the directory that matters */
 } Step;
 
 struct PathWatch {
-        sd_event *event;
+        sd_event_source *event_source;
+        int fd; /* of inotify(7); -1: there is none, and the caller's check finds changes */
         char *path;
         PathWatchHandler handler;
         void *userdata;
+        bool changed;     /* something was read of the way since it was walked */
+        PathChanges seen; /* and not taken yet */
         Step steps[STEPS_MAX];
         unsigned n_steps;
 };
 
-static void clear_steps(PathWatch *w) {
-        for (unsigned i = 0; i < w->n_steps; i++) {
-                (void) sd_event_source_disable_unref(w->steps[i].event_source);
-                free(w->steps[i].name);
-        }
-        w->n_steps = 0;
+static bool has_wd(const Step *steps, unsigned n, int wd) {
+        for (unsigned i = 0; i < n; i++)
+                if (steps[i].wd == wd)
+                        return true;
+        return false;
 }
 
-static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata);
+/* Ends the watches of steps that are on the way no more. */
+static void clear_steps(PathWatch *w, Step *steps, unsigned n) {
+        for (unsigned i = 0; i < n; i++) {
+                int wd = steps[i].wd;
+
+                steps[i].wd = -1;
+                if (wd >= 0 && !has_wd(w->steps, w->n_steps, wd) && !has_wd(steps, n, wd))
+                        (void) inotify_rm_watch(w->fd, wd);
+                free(steps[i].name);
+        }
+}
 
 static int add_step(PathWatch *w, const char *directory, const char *name) {
         const uint32_t mask = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB |
@@ -46,16 +66,12 @@ static int add_step(PathWatch *w, const char *directory, const char *name) {
         if (w->n_steps == STEPS_MAX)
                 return -ELOOP;
         step = &w->steps[w->n_steps];
-        *step = (Step){.name = strdup(name)};
+        *step = (Step){.wd = -1, .name = strdup(name)};
         if (!step->name)
                 return -ENOMEM;
         w->n_steps++;
-        if (sd_event_add_inotify(w->event, &step->event_source, directory, mask, on_inotify, w) < 0)
-                step->event_source = NULL;
-        /* that of the sources' own work, so that they take turns: a directory on the way may be one in which
-         * anybody makes files as fast as he can */
-        if (step->event_source)
-                (void) sd_event_source_set_priority(step->event_source, SD_EVENT_PRIORITY_NORMAL + 10);
+        if (w->fd >= 0)
+                step->wd = inotify_add_watch(w->fd, directory, mask);
         return 0;
 }
 
@@ -79,12 +95,11 @@ static int splice_link(char path[static PATH_MAX], size_t directory, size_t name
 }
 
 /* Walks the path; `done` is the length of what is known to be directories, its '/' included. */
-static int walk(PathWatch *w) {
+static int walk_steps(PathWatch *w) {
         char path[PATH_MAX], directory[PATH_MAX];
         size_t done = 1;
         int r;
 
-        clear_steps(w);
         if (snprintf(path, sizeof(path), "%s", w->path) >= (int) sizeof(path))
                 return -ENAMETOOLONG;
         for (;;) {
@@ -120,18 +135,91 @@ static int walk(PathWatch *w) {
         }
 }
 
-static int on_inotify(sd_event_source *source, const struct inotify_event *event, void *userdata) {
-        PathWatch *w = userdata;
-        bool matters = event->len == 0;
+static int walk(PathWatch *w) {
+        Step old[STEPS_MAX];
+        unsigned n_old = w->n_steps;
+        int r;
 
+        memcpy(old, w->steps, sizeof(old[0]) * n_old);
+        w->n_steps = 0;
+        w->changed = false;
+        r = walk_steps(w);
+        /* what came and went in a directory before it was watched was not seen */
+        for (unsigned i = 0; i < w->n_steps; i++)
+                w->seen.others += !has_wd(old, n_old, w->steps[i].wd);
+        clear_steps(w, old, n_old);
+        return r;
+}
+
+static void on_inotify(PathWatch *w, const struct inotify_event *event) {
+        bool matters = false, last = false;
+
+        if (event->mask & IN_IGNORED)
+                return;
+        if (event->mask & IN_Q_OVERFLOW) {
+                w->changed = true;
+                w->seen.others++;
+                return;
+        }
         /* a directory of logs changes all the time; only the one name in it is our business */
-        for (unsigned i = 0; i < w->n_steps && !matters; i++)
-                matters = w->steps[i].event_source == source && streq(w->steps[i].name, event->name);
+        for (unsigned i = 0; i < w->n_steps; i++)
+                if (w->steps[i].wd == event->wd &&
+                        (event->len == 0 || streq(w->steps[i].name, event->name))) {
+                        matters = true;
+                        last = i + 1 == w->n_steps;
+                }
         if (!matters)
+                return;
+        w->changed = true;
+        w->seen.created += last && event->mask & IN_CREATE;
+        w->seen.moved += last && event->mask & IN_MOVED_TO;
+        w->seen.others += !last && event->mask & (IN_CREATE | IN_MOVED_TO);
+}
+
+/* Reads all events that there are. */
+static void read_events(PathWatch *w) {
+        _Alignas(struct inotify_event) char buf[EVENTS_BYTES];
+        unsigned reads = 0;
+        ssize_t n;
+
+        while (w->fd >= 0 && (n = read(w->fd, buf, sizeof(buf))) > 0) {
+                for (const char *p = buf; p < buf + n;) {
+                        const struct inotify_event *event = (const void *) p;
+
+                        on_inotify(w, event);
+                        p += sizeof(*event) + event->len;
+                }
+                if (++reads < READS_MAX)
+                        continue;
+                /* somebody makes files as fast as he can, and the loop must turn */
+                w->changed = true;
+                w->seen.others++;
+                return;
+        }
+}
+
+static int on_readable(
+        _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *userdata) {
+        PathWatch *w = userdata;
+
+        read_events(w);
+        if (!w->changed)
                 return 0;
         (void) walk(w);
         w->handler(w->userdata);
         return 0;
+}
+
+static int watch(PathWatch *w, sd_event *event) {
+        int r;
+
+        w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        if (w->fd < 0)
+                return errno == ENOMEM ? -ENOMEM : 0;
+        r = sd_event_add_io(event, &w->event_source, w->fd, EPOLLIN, on_readable, w);
+        /* that of the sources' own work, so that they take turns: a directory on the way may be one in which
+         * anybody makes files as fast as he can */
+        return r < 0 ? r : sd_event_source_set_priority(w->event_source, SD_EVENT_PRIORITY_NORMAL + 10);
 }
 
 int path_watch_new(
@@ -141,15 +229,18 @@ int path_watch_new(
 
         if (!w)
                 return -ENOMEM;
-        w->event = sd_event_ref(event);
+        w->fd = -1;
         w->path = strdup(path);
         if (!w->path)
                 return -ENOMEM;
         w->handler = handler;
         w->userdata = userdata;
-        r = walk(w);
+        r = watch(w, event);
+        if (r >= 0)
+                r = walk(w);
         if (r < 0 && r != -ELOOP)
                 return r;
+        w->seen = (PathChanges){0};
         *ret = TAKE_PTR(w);
         return 0;
 }
@@ -158,11 +249,27 @@ void path_watch_renew(PathWatch *w) {
         (void) walk(w);
 }
 
+bool path_watch_take(PathWatch *w, PathChanges *changes) {
+        bool any;
+
+        read_events(w);
+        any = w->changed;
+        if (any)
+                (void) walk(w);
+        changes->created += w->seen.created;
+        changes->moved += w->seen.moved;
+        changes->others += w->seen.others;
+        w->seen = (PathChanges){0};
+        return any;
+}
+
 PathWatch *path_watch_free(PathWatch *w) {
         if (!w)
                 return NULL;
-        clear_steps(w);
-        sd_event_unref(w->event);
+        (void) sd_event_source_disable_unref(w->event_source);
+        w->fd = close_fd(w->fd);
+        for (unsigned i = 0; i < w->n_steps; i++)
+                free(w->steps[i].name);
         free(w->path);
         free(w);
         return NULL;

@@ -10,6 +10,13 @@
 
 typedef struct PathWatch PathWatch;
 
+/* What has come to be on the way. */
+typedef struct PathChanges {
+        unsigned created; /* as the last name: a file that was made there */
+        unsigned moved;   /* as the last name: a file that was moved there */
+        unsigned others;  /* whatever else may have made the path name another file */
+} PathChanges;
+
 typedef void (*PathWatchHandler)(void *userdata);
 
 /* `handler` is called from the event loop whenever something on the way changed: a directory, a link or the
@@ -22,6 +29,12 @@ int path_watch_new(
 /* Walks the path anew, for what no event tells: another file system mounted on the way, a directory that can
  * be watched only now. The handler is not called. */
 void path_watch_renew(PathWatch *w);
+
+/* Adds to `changes` what has come to be since it was last asked for. Returns true if there was any event of
+ * the way since the path was last walked: then what was just found there may be so no more, or may not have
+ * been so all the time. Without it, what the path names is what it named when this was last asked, if the
+ * directories can be watched. */
+bool path_watch_take(PathWatch *w, PathChanges *changes);
 
 PathWatch *path_watch_free(PathWatch *w);
 

@@ -24,7 +24,7 @@
  * as several. */
 #define LINES_AT_ONCE 8192
 #define LINE_UNIT_BYTES 512
-/* Rotated files get new names while they are looked for. */
+/* Rotated files get new names while they are looked for, and so may the log. */
 #define PASSES_MAX 8
 
 typedef struct Tail {
@@ -54,6 +54,7 @@ typedef struct SourceFile {
         uint64_t serials;    /* given so far */
         uint64_t last;       /* serial of the tail that the last line was of; 0: not known */
         usec_t gone_since;   /* 0: the path names something */
+        PathChanges changes; /* of the path, since it was last known what it names */
         FilePosition *saved; /* from the state, oldest first; gone after attach */
         size_t n_saved;
         uint32_t saved_last; /* which of them the last line was of, from 1 on; 0: not known */
@@ -172,13 +173,31 @@ static void add_old(SourceFile *f, Tail *t) {
         f->old[f->n_old++] = t;
 }
 
+static unsigned n_changes(const SourceFile *f) {
+        return f->changes.created + f->changes.moved + f->changes.others;
+}
+
+/* Whether a file has become the log as the very next one after another, with nothing in it yet: then what
+ * precedes its first line is the last line of that one. One that was made and deleted again between two
+ * looks shows in nothing but the directory's events, and one that was filled elsewhere (sed -i, a backup
+ * that is restored) may begin with what was read before. */
+static bool is_next(const SourceFile *f, const Tail *t, const Tail *before) {
+        if (n_changes(f) != 1)
+                return false;
+        if (f->changes.moved > 0 && file_tail_size(&t->file) > 0)
+                return false;
+        return !file_tail_begins_alike(&t->file, &before->file.position);
+}
+
 /* A file of which nothing was read: is what precedes it known, and did that end within a line? */
 static void begin_anew(SourceFile *f, Tail *t) {
         _cleanup_(log_siblings_done) LogSiblings siblings = {0};
 
         t->follows = f->n_old > 0;
-        if (t->follows)
+        if (t->follows) {
+                t->unknown |= !is_next(f, t, f->old[f->n_old - 1]);
                 return;
+        }
         log_siblings_find(f->base.name, &siblings);
         t->within = log_siblings_end_within_line(&siblings, t->file.position.device, t->file.position.inode);
 }
@@ -528,12 +547,17 @@ static void close_quiet(SourceFile *f) {
         }
 }
 
+static void look(SourceFile *f);
+
 static int on_work(sd_event_source *source, void *userdata) {
         SourceFile *f = userdata;
         unsigned budget = LINES_AT_ONCE;
         bool at_end = true;
 
         (void) source;
+        /* before what is in the log: it may have been away, and what was there instead says what precedes */
+        if (path_watch_take(f->path_watch, &f->changes))
+                look(f);
         for (size_t i = 0; i < f->n_old && at_end; i++)
                 at_end = read_tail(f, f->old[i], &budget);
         if (at_end && f->current)
@@ -571,6 +595,7 @@ static void take_up(SourceFile *f, Tail *t) {
 
                         /* it has come back, as a directory does, or a link that is set to and fro */
                         f->current = known->over ? t : known;
+                        f->current->unknown |= n_changes(f) != 1;
                         tail_free(known->over ? known : t);
                         return;
                 }
@@ -583,10 +608,26 @@ static void take_up(SourceFile *f, Tail *t) {
         f->current = t;
 }
 
+/* Opens what the path names, so that all that it named before has been counted. */
+static int open_named(SourceFile *f, Tail **ret) {
+        int r = tail_open(f, f->base.name, ret);
+
+        for (unsigned i = 0; f->path_watch && path_watch_take(f->path_watch, &f->changes); i++) {
+                if (i == PASSES_MAX) {
+                        f->changes.others += 2;
+                        break;
+                }
+                if (r >= 0)
+                        *ret = tail_free(*ret);
+                r = tail_open(f, f->base.name, ret);
+        }
+        return r;
+}
+
 /* Looks at the path anew: the same file, another one, or none. */
 static void look(SourceFile *f) {
         _cleanup_(tail_freep) Tail *t = NULL;
-        int r = tail_open(f, f->base.name, &t);
+        int r = open_named(f, &t);
 
         close_quiet(f);
         if (r < 0)
@@ -596,6 +637,10 @@ static void look(SourceFile *f) {
                 source_note(&f->base, SOURCE_NOTE_WELL, "%s is open", f->base.name);
                 if (!same_file(f->current, t->file.position.device, t->file.position.inode))
                         take_up(f, TAKE_PTR(t));
+                else if (n_changes(f) > 0)
+                        /* it has come back, and another one may have been in its place */
+                        f->current->unknown = true;
+                f->changes = (PathChanges){0};
         }
         want_work(f);
 }
@@ -639,7 +684,8 @@ static Tail *resume_one(SourceFile *f, const FilePosition *p) {
 }
 
 /* Takes up the saved positions, oldest first; the last one was the log's own. What was written before the
- * first line that is read now is unknown without one that fits: the line may be the rest of a torn one. */
+ * first line that is read now is unknown without one that fits: the line may be the rest of a torn one. So
+ * is what was written before another file's, as nobody has counted how many there were. */
 static void resume(SourceFile *f) {
         _cleanup_(log_siblings_done) LogSiblings siblings = {0};
         const FilePosition *left = NULL; /* from where on files may be missing */

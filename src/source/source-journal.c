@@ -33,6 +33,10 @@
 #define WARN_USEC (10 * USEC_PER_MINUTE)
 /* The clock of entries and ours are read a moment apart, and may be slewed: more is a step. */
 #define STEP_USEC USEC_PER_SEC
+/* systemd says that it starts a service just before or after the first process of it can write. */
+#define START_USEC (90 * USEC_PER_SEC)
+/* The largest uid whose entries are in the system's own files (SYSTEM_UID_MAX of Debian and Fedora). */
+#define SYSTEM_UID_MAX 999
 /* journald's notes of others that may lie between two messages of one stream: two a minute and service. */
 #define NOTES_MAX 256
 
@@ -192,9 +196,85 @@ static int look_back(SourceJournal *j, Span stream, Span unit) {
         return r < 0 ? r : -E2BIG;
 }
 
+/* Whether the journal still has the very first entry that journald has numbered for these files: nothing of
+ * them was ever removed. */
+static bool has_first_number(SourceJournal *j) {
+        _cleanup_free_ char *cursor = NULL;
+        char first[64];
+        size_t n;
+
+        if (sd_journal_get_cursor(j->journal, &cursor) < 0 || strncmp(cursor, "s=", 2) != 0)
+                return false;
+        n = strcspn(cursor, ";");
+        if (n >= sizeof(first) - strlen(";i=1"))
+                return false;
+        (void) snprintf(first, sizeof(first), "%.*s;i=1", (int) n, cursor);
+        sd_journal_flush_matches(j->streams);
+        return sd_journal_seek_cursor(j->streams, first) >= 0 && sd_journal_next(j->streams) > 0 &&
+               sd_journal_test_cursor(j->streams, first) > 0;
+}
+
+/* Has the second reader stand at the oldest entry with both fields. */
+static bool stand_at_oldest(SourceJournal *j, const char *field, const char *other) {
+        sd_journal_flush_matches(j->streams);
+        return sd_journal_add_match(j->streams, field, 0) >= 0 &&
+               sd_journal_add_match(j->streams, other, 0) >= 0 && sd_journal_seek_head(j->streams) >= 0 &&
+               sd_journal_next(j->streams) > 0;
+}
+
+/* When systemd first told of the service of the current entry, since the boot; 0: nobody knows. */
+static usec_t service_start(SourceJournal *j) {
+        char match[FIELD_MAX_BYTES + 32];
+        sd_id128_t boot;
+        usec_t start;
+        Span id;
+
+        if (get_field(j->journal, "_SYSTEMD_INVOCATION_ID", &id) < 0 || id.size >= SD_ID128_STRING_MAX)
+                return 0;
+        (void) snprintf(match, sizeof(match), "INVOCATION_ID=%.*s", (int) id.size, id.data);
+        /* nobody else can have this pid */
+        if (!stand_at_oldest(j, match, "_PID=1") ||
+                sd_journal_get_monotonic_usec(j->streams, &start, &boot) < 0)
+                return 0;
+        return start;
+}
+
+/* Whether there are entries of before `start` in the boot of the current entry, among those that are kept as
+ * long as this uid's: users have files of their own, and each kind is removed oldest first. */
+static bool reaches_back(SourceJournal *j, uint64_t uid, usec_t start) {
+        char user[64], machine[FIELD_MAX_BYTES + 32];
+        sd_id128_t boot, oldest_boot;
+        usec_t logged, oldest;
+        Span id;
+
+        if (sd_journal_get_monotonic_usec(j->journal, &logged, &boot) < 0 ||
+                get_field(j->journal, "_MACHINE_ID", &id) < 0 || id.size > FIELD_MAX_BYTES)
+                return false;
+        (void) snprintf(user, sizeof(user), "_UID=%" PRIu64, uid);
+        (void) snprintf(machine, sizeof(machine), "_MACHINE_ID=%.*s", (int) id.size, id.data);
+        if (!stand_at_oldest(j, user, machine) ||
+                sd_journal_get_monotonic_usec(j->streams, &oldest, &oldest_boot) < 0)
+                return false;
+        return !sd_id128_equal(oldest_boot, boot) || oldest + START_USEC < MIN(start, logged);
+}
+
+/* Whether the current entry, before which there is none of its stream, is the first that its stream ever
+ * had, and not just the first that is left. In doubt it is not. */
+static bool is_first(SourceJournal *j, Span uid_text) {
+        usec_t start;
+        uint64_t uid;
+
+        if (has_first_number(j))
+                return true;
+        if (parse_u64(uid_text, UINT32_MAX, &uid) < 0)
+                return false;
+        start = service_start(j);
+        return reaches_back(j, 0, start) && (uid <= SYSTEM_UID_MAX || reaches_back(j, uid, start));
+}
+
 /* journald ends a line of a standard output stream at a NUL and at 48 KiB, and says so in _LINE_BREAK: what
  * follows begins where a stranger wished. In doubt the message counts as torn. */
-static bool is_torn(SourceJournal *j, Span stream, Span unit) {
+static bool is_torn(SourceJournal *j, Span stream, Span unit, Span uid) {
         const void *data;
         size_t size;
         int r;
@@ -205,7 +285,7 @@ static bool is_torn(SourceJournal *j, Span stream, Span unit) {
                 return false;
         r = look_back(j, stream, unit);
         if (r <= 0)
-                return r < 0;
+                return r < 0 || !is_first(j, uid);
         return sd_journal_get_data(j->streams, "_LINE_BREAK", &data, &size) != -ENOENT;
 }
 
@@ -232,7 +312,7 @@ static int record_provenance(const Record *record, Provenance *ret) {
                 .machine = own ? SPAN_NONE : f[FIELD_MACHINE],
                 .pid = f[FIELD_SYSLOG_PID].size > 0 ? f[FIELD_SYSLOG_PID] : f[FIELD_PID],
                 .logger = f[FIELD_PID],
-                .torn = is_torn(j, f[FIELD_STREAM], f[FIELD_UNIT]),
+                .torn = is_torn(j, f[FIELD_STREAM], f[FIELD_UNIT], f[FIELD_UID]),
                 /* in doubt it is one */
                 .stream = !span_equal_string(f[FIELD_TRANSPORT], "syslog") &&
                           !span_equal_string(f[FIELD_TRANSPORT], "journal"),

@@ -185,6 +185,11 @@ class Log(Input):
             if event.written is written:
                 event.sure = False
 
+    def before_start(self):
+        # nor has anybody counted how many files there were since the last one that was seen
+        if self.lost_places or not self.current.seen:
+            self.gap()
+
     # rotations
 
     def shift(self, place):
@@ -243,9 +248,6 @@ class Log(Input):
 
     def edit(self):
         """As sed -i does: another file of the same lines takes its place."""
-        # that one was replaced, and did not follow another one, shows in nothing
-        if self.current.begins_torn:
-            return
         temporary = os.path.join(os.path.dirname(self.path), "sedXXXXXX")
         try:
             with open(self.path, "rb") as f, open(temporary, "wb", buffering=0) as g:

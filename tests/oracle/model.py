@@ -22,7 +22,6 @@ class Place:
         self.path = path
         self.once = once  # "fifo", "datagram"
         self.destroyed = False
-        self.begins_torn = False  # with the rest of a message that is torn between two files
         self.seen = False  # the daemon had it open at a quiet point
         self.events = []
 

@@ -319,12 +319,7 @@ class Schedule:
         if between:
             getattr(self, "do_" + between)()
         self.pid += 1
-        # nobody can know of a file that was made and deleted between two looks
-        if first and first.place.destroyed and not first.place.seen and source.name != "journal":
-            return
         rest = source.put(f"{name}: LOGIN, user=eve, ip=[::ffff:{ATTACKER}], port=[{self.pid % 60000}], protocol=IMAP", time.time())
-        if rest:
-            rest.place.begins_torn |= not first or first.place is not rest.place
         # nobody knows what of it was written, or read
         source.gapped.add(name)
         self.count("torn messages")
@@ -403,13 +398,12 @@ class Schedule:
         self.pid += 1
         head = f"imap-login: Disconnected (auth failed): user=<{self.pid}"
         sender = journals[0].senders["dovecot"]
-        gaps = journals[0].gaps
         is_open = sender.stream(head + "\0" if is_nul else head.ljust(48 * 1024, "x"))
         self.note("torn stream" if is_open else "the stream has gone")
         if between:
             getattr(self, "do_" + between)()
-        # with its journald it is gone, and nobody gives a service another one; vacuumed the first half shows in nothing
-        if not is_open or gaps != journals[0].gaps:
+        # with its journald it is gone, and nobody gives a service another one
+        if not is_open:
             return
         sender.stream(self.dovecot(self.attacker, None, "imap").partition(": ")[2] + "\n")
         self.count("torn messages")

@@ -181,6 +181,29 @@ static void test_renew(_unused_ void **state) {
         end(&w);
 }
 
+/* What came to be is counted, also what has gone again before anybody looks. */
+static void test_changes(_unused_ void **state) {
+        PathChanges changes = {0};
+        Watched w;
+
+        begin(&w, "log");
+        assert_false(path_watch_take(w.watch, &changes));
+        for (int i = 0; i < 3; i++) {
+                put_text("log", "");
+                assert_int_equal(unlink("log"), 0);
+                put_text("neighbour", "");
+        }
+        assert_int_equal(rename("neighbour", "log"), 0);
+        assert_true(path_watch_take(w.watch, &changes));
+        assert_int_equal(changes.created, 3);
+        assert_int_equal(changes.moved, 1);
+        assert_int_equal(changes.others, 0);
+        assert_false(path_watch_take(w.watch, &changes));
+        assert_int_equal(changes.created, 3);
+        assert_false(was_told(&w));
+        end(&w);
+}
+
 static int on_turn(sd_event_source *source, void *userdata) {
         (*(unsigned *) userdata)++;
         return sd_event_source_set_enabled(source, SD_EVENT_ON);
@@ -217,6 +240,7 @@ int main(void) {
                 in_directory(test_loops),
                 in_directory(test_flood_of_neighbours),
                 in_directory(test_renew),
+                in_directory(test_changes),
         };
 
         return cmocka_run_group_tests_name("path-watch", tests, NULL, NULL);
