@@ -3,37 +3,8 @@
 # a genuine login is granted with the right address and user; a wrong password, and mail without a login, are not.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
+. "$LIB/servers.sh"
 plan 17
-
-exim_files() {
-    mkdir -p "$SEED/etc/exim4"
-    cat >"$SEED/etc/exim4/exim4.conf" <<'CONF'
-daemon_smtp_ports = 587
-primary_hostname = box.example.org
-domainlist local_domains = box.example.org
-log_file_path = /var/log/exim4/%slog
-acl_smtp_rcpt = check
-keep_environment =
-begin acl
-check:
-  accept domains = +local_domains
-  accept authenticated = *
-  deny
-begin routers
-discard:
-  driver = redirect
-  allow_fail
-  data = :blackhole:
-begin transports
-begin authenticators
-plain_server:
-  driver = plaintext
-  public_name = PLAIN
-  server_prompts = :
-  server_condition = ${if and{{eq{$auth2}{alice}}{eq{$auth3}{secret}}}}
-  server_set_id = $auth2
-CONF
-}
 
 without_login() { # ADDRESS
     client python3 - "$1" <<'PYTHON'
@@ -49,11 +20,9 @@ mainlog_has() { in_box grep -qF "$1" /var/log/exim4/mainlog; }
 
 mailhost_new cyrus
 exim_files
-# the package's own, without the services that other packages bring
-sed -E 's/^(\s*)(nntp|http|sieve)\s/\1#&/' "$(cat "$WORK/tree")/etc/cyrus.conf" >"$SEED/etc/cyrus.conf"
+cyrus_files
 mailhost_boot '[Sources]' Journal=yes 'File=/var/log/exim4/mainlog exim' '[Patterns]' 'Enable=cyrus exim'
-must in_box sh -c 'echo "sasl_mech_list: PLAIN" >>/etc/imapd.conf
-    echo secret | saslpasswd2 -p -c alice; chown cyrus /etc/sasldb2; chmod 644 /etc/exim4/exim4.conf'
+cyrus_user
 must in_box systemctl restart cyrus-imapd exim4
 start_authrelay
 

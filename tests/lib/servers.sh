@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# servers.sh: configuration of the servers of the root `servers` for the tests that boot it: a Dovecot as the back end of
-# perdition, imapproxy and nginx and as Postfix's password checker. Source mailhost.sh first.
+# servers.sh: configuration of the servers of the roots `servers` and `cyrus` for the tests that boot them: a Dovecot as the
+# back end of perdition, imapproxy and nginx and as Postfix's password checker; Cyrus IMAP and Exim. Source mailhost.sh first.
 
 # Dovecot, as a back end too: IMAP behind the proxies, submission, and Postfix's password checker.
 dovecot_more() {
@@ -72,4 +72,48 @@ mail {
     }
 }
 CONF
+}
+
+# Exim at 587, with SMTP AUTH for alice; whoever else has the password "open" is let in by its name.
+exim_files() {
+    mkdir -p "$SEED/etc/exim4"
+    cat >"$SEED/etc/exim4/exim4.conf" <<'CONF'
+daemon_smtp_ports = 587
+primary_hostname = box.example.org
+domainlist local_domains = box.example.org
+log_file_path = /var/log/exim4/%slog
+acl_smtp_rcpt = check
+keep_environment =
+begin acl
+check:
+  accept domains = +local_domains
+  accept authenticated = *
+  deny
+begin routers
+discard:
+  driver = redirect
+  allow_fail
+  data = :blackhole:
+begin transports
+begin authenticators
+plain_server:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = ${if or{{and{{eq{$auth2}{alice}}{eq{$auth3}{secret}}}}{eq{$auth3}{open}}}}
+  server_set_id = $auth2
+CONF
+}
+
+cyrus_files() {
+    # the package's own, without the services that other packages bring
+    sed -E 's/^(\s*)(nntp|http|sieve)\s/\1#&/' "$(cat "$WORK/tree")/etc/cyrus.conf" >"$SEED/etc/cyrus.conf"
+}
+# Cyrus takes no option twice.
+cyrus_user() { # ["OPTION: VALUE" of imapd.conf...]
+    local option
+    for option in 'sasl_mech_list: PLAIN ANONYMOUS' "$@"; do
+        must in_box sed -i "/^${option%%:*}:/d; \$ a $option" /etc/imapd.conf
+    done
+    must in_box sh -c 'echo secret | saslpasswd2 -p -c alice; chown cyrus /etc/sasldb2; chmod 644 /etc/exim4/exim4.conf'
 }

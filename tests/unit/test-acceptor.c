@@ -98,6 +98,9 @@ static void test_no_descriptors(_unused_ void **state) {
         Acceptor *a;
         int fds[2];
 
+        /* valgrind accepts the connection, and closes it, before it says EMFILE */
+        if (getenv("AUTHRELAY_SLOW"))
+                return;
         start(&event, &a);
         assert_ok(acceptor_listen(a, unix_socket_open("socket", SOCK_SEQPACKET, 0600)));
         to_give = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -112,9 +115,8 @@ static void test_no_descriptors(_unused_ void **state) {
         turn(event, 0, 0);                   /* and now there is none to give */
         turn(event, 200 * USEC_PER_MSEC, 0); /* nobody is accepted */
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-        /* whatever wakes it meanwhile */
-        while (accepted == 0 && time_monotonic() - paused < 30 * USEC_PER_SEC)
-                assert_true(sd_event_run(event, 5 * USEC_PER_SEC) >= 0);
+        while (accepted == 0) /* whatever wakes it meanwhile, and however slow the machine is */
+                assert_true(sd_event_run(event, 5 * USEC_PER_SEC) > 0);
         assert_int_equal(accepted, 2);
         assert_true(time_monotonic() - paused >= USEC_PER_SEC / 2);
         close(fds[0]);
