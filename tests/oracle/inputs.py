@@ -479,7 +479,7 @@ class SyslogSocket(Input):
             if e.errno not in (errno.ECONNREFUSED, errno.ENOENT, errno.EAGAIN, errno.ENOBUFS):
                 raise
             return None
-        return Written(at, Place(once="datagram"), late=float("inf"))
+        return Written(int(at) if is_short else at, Place(once="datagram"), late=float("inf"))
 
     def put_raw(self, data):
         try:
