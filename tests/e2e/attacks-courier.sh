@@ -5,7 +5,6 @@
 # shellcheck source=/dev/null
 . "$LIB/attacks.sh"
 
-ENABLE=
 mailhost_new courier
 attacks_files
 BOX_SYSLOG=yes BOX_MASK="exim4.service courier-imap-ssl.service courier-pop-ssl.service" \

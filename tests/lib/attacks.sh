@@ -16,7 +16,7 @@ FILED=() # and the one on the files
 attacks_files() { # FILE-LINE... ("/path pattern")
     mkdir -p "$SEED/etc/authrelay" "$SEED/etc/rsyslog.d"
     { echo '[Sources]'; echo Journal=no; printf 'File=%s\n' /var/log/syslog "$@"
-        echo '[Patterns]'; echo "Enable=$ENABLE"; echo '[Grants]'; echo "ManyUsers=$STRANGER"; } >"$SEED/etc/authrelay/file.conf"
+        echo '[Patterns]'; echo "Enable=${ENABLE:-}"; echo '[Grants]'; echo "ManyUsers=$STRANGER"; } >"$SEED/etc/authrelay/file.conf"
 }
 attacks_start() {
     must wait_until 20 eval 'in_box logger -p mail.info -t test hello; in_box grep -q hello /var/log/syslog'
