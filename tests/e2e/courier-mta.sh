@@ -40,7 +40,6 @@ courier_start() {
     must wait_until 20 port_is_open 143
     must wait_until 20 port_is_open 25
 }
-port_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
 offer() { # ADDRESS RECIPIENT
     client python3 "$LIB/mail-client" smtp --from "$1" --to "$(server_for "$1")" "$2"
 }

@@ -15,7 +15,6 @@ start_courier() {
     must wait_until 10 port_is_open 110
     must wait_until 10 port_is_open 143
 }
-port_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
 
 # The name may be quoted for IMAP, whose server takes no atom as long as that.
 attack() { # PROTOCOL ADDRESS NAME

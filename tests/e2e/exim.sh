@@ -36,7 +36,6 @@ offer() { # ADDRESS RECIPIENT
 relays() { offer "$1" someone@foreign.example; }
 takes_mail() { offer "$1" mallory@example.org; }
 reply() { offer "$@" | cut -d' ' -f1; }
-port_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
 RUN=/run/authrelay
 generation() { status_number generation; }
 # "ADDRESS:yes" or "no" for each; exim -bh goes through the ACLs as if a client of this address were there.

@@ -39,7 +39,6 @@ UNIT
 offer() { # ADDRESS RECIPIENT [PORT]
     client python3 "$LIB/mail-client" smtp --from "$1" --to "$(server_for "$1")" --port "${3:-25}" "$2"
 }
-port_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
 
 mailhost_new dovecot
 smtp_servers

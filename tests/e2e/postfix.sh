@@ -34,7 +34,6 @@ takes_mail() { offer "$1" mallory@example.org "${2:-25}"; }
 mails() { # ADDRESS RECIPIENT COUNT
     client timeout 60 python3 "$LIB/mail-client" mails --from "$1" --to "$(server_for "$1")" "$2" "$3"
 }
-port_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
 configure_postfix() { # SETTING...
     must in_box postconf -e "$@"
     must in_box systemctl reload postfix

@@ -10,7 +10,6 @@ offer() { # ADDRESS RECIPIENT
 reply() { offer "$@" | cut -d' ' -f1; }
 relays() { offer "$1" someone@foreign.example; }
 takes_mail() { offer "$1" root@example.org; }
-port_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
 lookups() { status_number lookups; }
 
 # Debian's sendmail.mc, for all interfaces, without DNS, without its limits for one client; and LINEs before MAILER_DEFINITIONS.

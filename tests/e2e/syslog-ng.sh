@@ -14,9 +14,8 @@ destination d_authrelay { unix-dgram("/run/authrelay/syslog"$1); };
 log { source(s_src); source(s_hosts); filter(f_authrelay); destination(d_authrelay); };
 CONF
     must in_box systemctl restart syslog-ng.service
-    must wait_until 10 tcp_is_open 514
+    must wait_until 10 port_is_open 514
 }
-tcp_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
 
 mailhost_new syslog-ng
 sed -i 's/^protocols = .*/protocols = imap/' "$SEED/etc/dovecot/dovecot.conf"

@@ -25,9 +25,8 @@ module(load="omuxsock")
 mail.info :omuxsock:;$1
 CONF
     must in_box systemctl restart rsyslog.service
-    must wait_until 10 tcp_is_open 514
+    must wait_until 10 port_is_open 514
 }
-tcp_is_open() { client python3 -c "import socket; socket.create_connection(('$SERVER4', $1), 2)"; }
 by() { in_box setpriv --reuid "$1" --regid 1001 --clear-groups logger --socket $SOCKET --rfc3164 -p mail.info -t dovecot "$2"; }
 dropped() { status_number dropped_messages || echo 0; }
 dropped_is() { [ "$(dropped)" = "$1" ]; }

@@ -103,6 +103,7 @@ plain_server:
   server_condition = ${if or{{and{{eq{$auth2}{alice}}{eq{$auth3}{secret}}}}{eq{$auth3}{open}}}}
   server_set_id = $auth2
 CONF
+    chmod 644 "$SEED/etc/exim4/exim4.conf"
 }
 
 cyrus_files() {
@@ -115,5 +116,5 @@ cyrus_user() { # ["OPTION: VALUE" of imapd.conf...]
     for option in 'sasl_mech_list: PLAIN ANONYMOUS' "$@"; do
         must in_box sed -i "/^${option%%:*}:/d; \$ a $option" /etc/imapd.conf
     done
-    must in_box sh -c 'echo secret | saslpasswd2 -p -c alice; chown cyrus /etc/sasldb2; chmod 644 /etc/exim4/exim4.conf'
+    must in_box sh -c 'echo secret | saslpasswd2 -p -c alice; chown cyrus /etc/sasldb2'
 }
