@@ -6,8 +6,11 @@
 
 #include <errno.h>
 
-static uint64_t keep_until(const GrantTable *t, usec_t now) {
-        return now / USEC_PER_SEC + MAX(t->policy->ttl, (uint32_t) KEEP_SECONDS);
+/* At least: a line older than TTL= is stale anyway, but TTL= may be set longer later. */
+#define KEEP_SECONDS (24 * 3600)
+
+static uint64_t keep_until(const GrantTable *t, uint64_t now) {
+        return now + MAX(t->policy->ttl, (uint32_t) KEEP_SECONDS);
 }
 
 /* A grant of this second can bear the next one, see grant_table_login(). Once it is taken away it must not
@@ -30,8 +33,8 @@ static usec_t revocation_time_inside(const GrantTable *t, const IpNetwork *netwo
 }
 
 void grant_table_take_away(GrantTable *t, uint32_t i, const char *reason, usec_t now, int *error) {
-        Revocation revocation = {
-                t->grants[i].network, revocation_time(&t->grants[i], now), 0, keep_until(t, now), 0};
+        Revocation revocation = {t->grants[i].network, revocation_time(&t->grants[i], now), 0,
+                keep_until(t, now / USEC_PER_SEC), 0};
         int r = revocation_table_put(t->revocations, &revocation);
 
         if (r < 0)
@@ -55,7 +58,7 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
         /* an IPv6 client, or a part of its prefix, stands for the prefix that was granted */
         IpNetwork own = policy_network_of(t->policy, &network->addr);
         IpNetwork target = network->length > own.length ? own : *network;
-        Revocation revocation = {target, now, 0, keep_until(t, now), 0};
+        Revocation revocation = {target, now, 0, keep_until(t, now / USEC_PER_SEC), 0};
         uint32_t i = grant_store_find(t, &target);
         GrantEvent event = {
                 .type = GRANT_EVENT_REVOKED,
@@ -112,7 +115,9 @@ static int revoke_named(GrantTable *t, Span user, usec_t now, int *error) {
 
 int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now) {
         uint32_t number, i;
-        int r = revocation_table_put_user(t->revocations, user, now, block, keep_until(t, now)), ended;
+        int r = revocation_table_put_user(
+                    t->revocations, user, now, block, keep_until(t, now / USEC_PER_SEC)),
+            ended;
 
         if (r == -EINVAL)
                 return r;
@@ -138,4 +143,8 @@ int grant_table_revoke_all(GrantTable *t, usec_t now) {
 
 bool grant_table_unblock(GrantTable *t, Span user) {
         return revocation_table_unblock(t->revocations, user);
+}
+
+bool grant_table_clock_set(GrantTable *t, uint64_t now, bool stepped) {
+        return revocation_table_clock_set(t->revocations, now, stepped, keep_until(t, now));
 }

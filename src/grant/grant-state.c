@@ -120,9 +120,11 @@ static bool restore(GrantTable *t, const Grant *saved, Span user, uint64_t now) 
                         (usec_t) saved->last * USEC_PER_SEC, now))
                 return true;
         i = grant_store_find(t, &saved->network);
-        if (i != HASH_INDEX_NONE)
+        if (i != HASH_INDEX_NONE) {
                 restore_longer(t, i, saved, user, now);
-        if (i != HASH_INDEX_NONE || t->used >= t->policy->max_grants)
+                return true;
+        }
+        if (t->used >= t->policy->max_grants)
                 return true;
         if (grant_store_add(t, &saved->network, saved->until, &i) < 0)
                 return false;

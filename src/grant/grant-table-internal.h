@@ -34,10 +34,6 @@ typedef struct Grant {
 
 #define FREE_LENGTH 255
 
-/* How long a revocation is kept, at least: a line older than TTL= is stale anyway, but TTL= may be set
- * longer later. */
-#define KEEP_SECONDS (24 * 3600)
-
 struct GrantTable {
         const Policy *policy;
         GrantListener listener;

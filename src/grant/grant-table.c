@@ -458,11 +458,6 @@ static void judge_longer(GrantTable *t, Grant *g) {
         grant_table_set_user(t, g, SPAN_NONE);
 }
 
-bool grant_table_clock_set(GrantTable *t, uint64_t now, bool stepped) {
-        return revocation_table_clock_set(
-                t->revocations, now, stepped, now + MAX(t->policy->ttl, (uint32_t) KEEP_SECONDS));
-}
-
 void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
         t->policy = policy;
         for (uint32_t i = 0; i < t->n; i++) {
