@@ -58,7 +58,12 @@ void file_tail_done(FileTail *t) {
 static bool same_bytes(int fd, uint64_t offset, const char *expected, size_t n) {
         char buf[FILE_TAIL_MARK_BYTES];
 
-        return pread(fd, buf, n, (off_t) offset) == (ssize_t) n && memcmp(buf, expected, n) == 0;
+        for (size_t k; n > 0; offset += k, expected += k, n -= k) {
+                k = MIN(n, sizeof(buf));
+                if (pread(fd, buf, k, (off_t) offset) != (ssize_t) k || memcmp(buf, expected, k) != 0)
+                        return false;
+        }
+        return true;
 }
 
 static bool unchanged(int fd, const FilePosition *p) {
@@ -66,9 +71,9 @@ static bool unchanged(int fd, const FilePosition *p) {
                same_bytes(fd, p->offset - p->before_size, p->before, p->before_size);
 }
 
-/* What is buffered behind the position must still be what the file has there: half a line may be all there
- * is. */
-static bool same_content(const FileTail *t) {
+/* What is buffered behind the position, but for the n bytes that were read just now, must still be what the
+ * file has there: half a line may be all there is. */
+static bool same_content(const FileTail *t, size_t n) {
         const LineSplitter *s = &t->splitter;
         struct stat st;
 
@@ -76,8 +81,7 @@ static bool same_content(const FileTail *t) {
         if (s->held > 0 && (fstat(t->fd, &st) < 0 || (uint64_t) st.st_size < t->position.offset + s->held))
                 return false;
         return unchanged(t->fd, &t->position) &&
-               same_bytes(t->fd, t->position.offset + s->held, s->buffer + s->begin,
-                       MIN(s->end - s->begin, (size_t) FILE_TAIL_MARK_BYTES));
+               same_bytes(t->fd, t->position.offset + s->held, s->buffer + s->begin, s->end - n - s->begin);
 }
 
 bool file_tail_resembles(const FileTail *t, const FilePosition *p) {
@@ -245,7 +249,7 @@ int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut) {
                 done += (size_t) n;
                 t->reads += n > 0;
                 /* after the read and before any of it is believed: then what was read is what came next */
-                if (!same_content(t)) {
+                if (!same_content(t, (size_t) n)) {
                         t->splitter.end -= (size_t) n;
                         return FILE_TAIL_REPLACED;
                 }

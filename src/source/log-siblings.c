@@ -121,7 +121,9 @@ static void scan(const char *log, const LogSibling *wanted, LogSiblings *s) {
 static int compare_modified(const void *a, const void *b) {
         const LogSibling *x = a, *y = b;
 
-        return (x->modified > y->modified) - (x->modified < y->modified);
+        if (x->modified != y->modified)
+                return x->modified < y->modified ? -1 : 1;
+        return strcmp(x->path, y->path);
 }
 
 void log_siblings_find(const char *path, LogSiblings *ret) {
@@ -129,6 +131,18 @@ void log_siblings_find(const char *path, LogSiblings *ret) {
         scan(path, NULL, ret);
         if (ret->n > 0)
                 qsort(ret->items, ret->n, sizeof(LogSibling), compare_modified);
+}
+
+bool log_siblings_equal(const LogSiblings *a, const LogSiblings *b) {
+        if (a->n != b->n)
+                return false;
+        for (size_t i = 0; i < a->n; i++) {
+                const LogSibling *x = &a->items[i], *y = &b->items[i];
+
+                if (x->device != y->device || x->inode != y->inode || !streq(x->path, y->path))
+                        return false;
+        }
+        return true;
 }
 
 void log_siblings_done(LogSiblings *s) {

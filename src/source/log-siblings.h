@@ -27,6 +27,9 @@ typedef struct LogSiblings {
 void log_siblings_find(const char *path, LogSiblings *ret);
 void log_siblings_done(LogSiblings *s);
 
+/* Whether the same files have the same names. */
+bool log_siblings_equal(const LogSiblings *a, const LogSiblings *b);
+
 /* Finds the file with this inode, whatever it is called: beside the log, and where a link in the log's place
  * leads. Returns its path, which the caller frees, or NULL. */
 char *log_sibling_find_inode(const char *path, uint64_t device, uint64_t inode);

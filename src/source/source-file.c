@@ -218,47 +218,49 @@ static int compare_modified(const void *a, const void *b) {
         return (p > q) - (p < q);
 }
 
+/* Whether this file is being read, or is to be. */
+static bool is_known(const SourceFile *f, const Tail *current, Tail *const *found, size_t n, uint64_t device,
+        uint64_t inode) {
+        return is_open(f, device, inode) || same_file(current, device, inode) ||
+               is_among(found, n, device, inode);
+}
+
 /* Opens what was written since `since` and is not open yet, the newest first, and returns how many they are.
- * A rotation may be at work: what a name stands for when it is opened counts, and then all names are read
- * again. */
+ * A rotation may be at work: a file that is given another name while the names are read may not be seen
+ * under any, and a name may be another file's when it is opened. So they are read until they are what they
+ * were before. */
 static size_t open_missed(
         SourceFile *f, usec_t since, Tail *current, LogSiblings *siblings, Tail *found[static OLD_MAX]) {
-        bool again = true;
+        bool settled = false;
         size_t n = 0;
 
-        for (unsigned pass = 0; again && pass < PASSES_MAX; pass++) {
-                again = false;
-                log_siblings_done(siblings);
+        for (unsigned pass = 0; !settled && pass < PASSES_MAX; pass++) {
+                _cleanup_(log_siblings_done) LogSiblings before = *siblings;
+
                 log_siblings_find(f->base.name, siblings);
+                settled = pass > 0 && log_siblings_equal(siblings, &before);
                 for (size_t i = siblings->n; i > 0 && siblings->items[i - 1].modified >= since; i--) {
                         const LogSibling *s = &siblings->items[i - 1];
                         Tail *t;
                         int r;
 
-                        if (s->compressed || is_open(f, s->device, s->inode) ||
-                                same_file(current, s->device, s->inode) ||
-                                is_among(found, n, s->device, s->inode))
+                        if (s->compressed || is_known(f, current, found, n, s->device, s->inode))
                                 continue;
                         r = n < OLD_MAX ? tail_open(f, s->path, &t) : -EMFILE;
                         if (r < 0) {
-                                again |= r == -ENOENT;
-                                if (r != -ENOENT && pass == 0)
+                                if (r != -ENOENT && settled)
                                         note_gap(f, s->path);
-                                continue;
-                        }
-                        found[n++] = t;
-                        if (same_file(t, s->device, s->inode))
-                                continue;
-                        again = true;
-                        n--;
-                        if (is_open(f, t->file.position.device, t->file.position.inode) ||
-                                same_file(current, t->file.position.device, t->file.position.inode) ||
-                                is_among(found, n, t->file.position.device, t->file.position.inode))
+                        } else if (is_known(f, current, found, n, t->file.position.device,
+                                           t->file.position.inode))
                                 tail_free(t);
                         else
-                                n++;
+                                found[n++] = t;
                 }
         }
+        if (!settled)
+                source_note(&f->base, SOURCE_NOTE_GAP,
+                        "%s is rotated faster than its files can be found; logins in them may not be known",
+                        f->base.name);
         qsort(found, n, sizeof(found[0]), compare_modified);
         return n;
 }
@@ -366,7 +368,9 @@ static void take_missed(
         SourceFile *f, const FilePosition *left, bool *found, Tail *current, LogSiblings *siblings) {
         Tail *missed[OLD_MAX];
         size_t n = open_missed(f, left->modified, current, siblings, missed);
-        bool follows = *found;
+        /* it may be open already, and have been read before the log was cut short */
+        bool copied = !*found && f->n_old > 0 && file_tail_resembles(&f->old[f->n_old - 1]->file, left);
+        bool follows = *found |= copied;
 
         for (size_t i = 0; i < n; i++) {
                 Tail *t = missed[i];
@@ -378,7 +382,7 @@ static void take_missed(
                 follows = true;
                 add_old(f, t);
         }
-        if (n > 0 && current) {
+        if (current && (n > 0 || copied)) {
                 current->unknown = true;
                 current->follows = !current->begun;
         }
@@ -485,7 +489,9 @@ static void on_line(SourceFile *f, Tail *t, Span line, bool cut, usec_t now) {
         t->begun = true;
         t->last_line = now;
         f->last = t->serial;
-        if (!rest)
+        if (rest)
+                f->base.discarded++;
+        else
                 deliver_line(f, line, cut, now);
 }
 
@@ -516,8 +522,9 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
                         note_gap(f, NULL);
                         if (t == f->current)
                                 return restart(f);
-                        /* an old file that was cut short has nothing more for us */
-                        t->over = true;
+                        /* an old file that was cut short has nothing more for us; one that is only being
+                         * made may have been given its time before its first byte */
+                        t->over = t->file.position.offset > 0;
                         break;
                 default:
                         source_note(&f->base, SOURCE_NOTE_TROUBLE, "%s can't be read: %s", f->base.name,

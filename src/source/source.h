@@ -47,8 +47,8 @@ struct Source {
         char *name; /* unique among the sources: "journal", or the path of the log */
         SourceSink sink;
         uint64_t records;
-        uint64_t dropped; /* what the last SOURCE_NOTE_DROPPED was about */
-        uint64_t discarded; /* messages that were not delivered: from strangers, or not understood */
+        uint64_t dropped;   /* what the last SOURCE_NOTE_DROPPED was about */
+        uint64_t discarded; /* messages that were not delivered: from strangers, not understood, or torn */
         bool in_trouble;
         bool forgeable; /* any local user who can write a log line can forge one here */
 };

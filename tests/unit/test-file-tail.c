@@ -157,6 +157,21 @@ static void test_replaced_by_the_same_sizes(_unused_ void **state) {
         check_next(&t, "2a");
 }
 
+/* Half a line is compared to its end: what a client sends may be as long as a name may be. */
+static void test_half_line_replaced_late(_unused_ void **state) {
+        _cleanup_(file_tail_done) FileTail t = FILE_TAIL_INIT;
+        char text[1024];
+
+        memset(text, 'x', 600);
+        strcpy(text + 600, "user=<alice>, rip=192.0.2.");
+        put_text("log", text);
+        assert_ok(file_tail_open(&t, "log"));
+        assert_int_equal(next(&t), FILE_TAIL_END);
+        strcpy(text + 600, "user=<mallory>, rip=192.0.2.7\n");
+        refill("log", text);
+        assert_int_equal(next(&t), FILE_TAIL_REPLACED);
+}
+
 static void test_long_lines(_unused_ void **state) {
         _cleanup_(file_tail_done) FileTail t = FILE_TAIL_INIT;
         static char xs[300000];
@@ -288,6 +303,7 @@ int main(void) {
                 in_directory(test_replaced),
                 in_directory(test_replaced_while_reading),
                 in_directory(test_replaced_by_the_same_sizes),
+                in_directory(test_half_line_replaced_late),
                 in_directory(test_long_lines),
                 in_directory(test_long_line_replaced),
                 in_directory(test_positions),

@@ -622,6 +622,42 @@ static void test_half_line_and_copytruncate(_unused_ void **state) {
         copy("log", "log.2");
         refill("log", LINE("6.6.6.6") LINE("4"));
         check_got(&f, "4 ");
+        assert_int_equal(f.source->discarded, 2);
+        end(&f);
+}
+
+/* The copy is found before the log is cut short, and says all the same how the line went on. */
+static void test_half_line_and_early_copy(_unused_ void **state) {
+        Fixture f;
+
+        put_text("log", LINE("1"));
+        begin(&f, "log");
+        check_got(&f, "1 ");
+        refill("log", "");
+        check_got(&f, "");
+        append("log", LINE("2") "Nov 21 01:02:03 mx a: fini");
+        put_text("log.1", LINE("2") LINE("finished"));
+        check_got(&f, "2 finished 2 ");
+        refill("log", LINE("3"));
+        check_got(&f, "3 ");
+        assert_int_equal(f.source->discarded, 0);
+        end(&f);
+}
+
+/* An old one that gets its first byte after it has been looked at. */
+static void test_copy_being_made(_unused_ void **state) {
+        Fixture f;
+
+        put_text("log", LINE("1"));
+        begin(&f, "log");
+        check_got(&f, "1 ");
+        put_text("log.1", "");
+        refill("log", LINE("3"));
+        check_got(&f, "3 ");
+        written_at("log.1", 1);
+        check_got(&f, "");
+        append("log.1", LINE("2"));
+        check_got(&f, "2 ");
         end(&f);
 }
 
@@ -1488,6 +1524,8 @@ int main(void) {
                 in_directory(test_half_line_over_two_rotations),
                 in_directory(test_half_line_over_restart),
                 in_directory(test_half_line_and_copytruncate),
+                in_directory(test_half_line_and_early_copy),
+                in_directory(test_copy_being_made),
                 in_directory(test_old_before_new),
                 in_directory(test_many_rotations),
                 in_directory(test_writer_never_told),
