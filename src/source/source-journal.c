@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The journal source. Entries are matched by identifier alone: unit and uid are looked at later, by match/,
+/* The journal source. Entries are chosen by identifier alone: unit and uid are looked at later, by match/,
  * so that forgeries are seen and counted. The data that sd_journal hands out is gone with the next call to
  * it (sd_journal_get_data(3)), so what a record points to is copied here.
+ *
+ * There is no sd_journal_add_match(3): journald counts an entry first and enters it under its fields then,
+ * and a reader with matches that looks in between does not find it, and not until the next one is there.
  *
  * Files come, go, are cut short and can't be read; directories are made while we run. After each such change
  * reading goes on behind the last entry delivered, which is found by its cursor, or, where that entry has
@@ -37,6 +40,10 @@
 #define START_USEC (90 * USEC_PER_SEC)
 /* The largest uid whose entries are in the system's own files (SYSTEM_UID_MAX of Debian and Fedora). */
 #define SYSTEM_UID_MAX 999
+/* How long the loop waits for journald to enter an entry under its stream, unless that was in vain before.
+ */
+#define STAND_TRIES 10
+#define STAND_USEC 500
 /* journald's notes of others that may lie between two messages of one stream: two a minute and service. */
 #define NOTES_MAX 256
 
@@ -74,6 +81,7 @@ typedef struct SourceJournal {
         char **identifiers;
         sd_journal *journal;
         sd_journal *streams; /* a second reader, for looking back in one stream; NULL until it is needed */
+        bool streams_stale;  /* it did not find the last entry that it was asked for */
         sd_event *event;
         sd_event_source *io, *work, *poll;
         JournalPlace *place;
@@ -146,15 +154,11 @@ static Span dropped_unit(Span message) {
         return at ? span_skip(message, (size_t) (at - message.data) + sizeof(from) - 1) : SPAN_NONE;
 }
 
-/* Has the second reader stand at the current entry, seeing its stream and journald's notes of what it has
- * dropped. */
-static int stand_in_stream(SourceJournal *j, Span stream) {
+static int try_to_stand_in_stream(SourceJournal *j, Span stream) {
         _cleanup_free_ char *cursor = NULL;
         char match[FIELD_MAX_BYTES + 16];
-        int r = j->streams ? 0 : open_journal(j, &j->streams);
+        int r;
 
-        if (r < 0)
-                return r;
         (void) sd_journal_process(j->streams);
         sd_journal_flush_matches(j->streams);
         (void) snprintf(match, sizeof(match), "_STREAM_ID=%.*s", (int) stream.size, stream.data);
@@ -174,6 +178,22 @@ static int stand_in_stream(SourceJournal *j, Span stream) {
         if (r > 0)
                 r = sd_journal_test_cursor(j->streams, cursor);
         return r > 0 ? 0 : r < 0 ? r : -ESTALE;
+}
+
+/* Has the second reader stand at the current entry, seeing its stream and journald's notes of what it has
+ * dropped. journald may just be about to enter it there. */
+static int stand_in_stream(SourceJournal *j, Span stream) {
+        int r = j->streams ? 0 : open_journal(j, &j->streams);
+
+        if (r < 0)
+                return r;
+        r = try_to_stand_in_stream(j, stream);
+        for (unsigned i = 0; r == -ESTALE && i < STAND_TRIES && !j->streams_stale; i++) {
+                (void) usleep(STAND_USEC);
+                r = try_to_stand_in_stream(j, stream);
+        }
+        j->streams_stale = r == -ESTALE;
+        return r;
 }
 
 /* Finds the entry before the current one of the same standard output stream. Returns 1, 0 if there is none,
@@ -394,13 +414,30 @@ static void tell_broken(SourceJournal *j, int error, usec_t now) {
                 source_note(&j->base, SOURCE_NOTE_GAP, NULL);
 }
 
+static bool is_wanted(const SourceJournal *j, Span identifier) {
+        for (char **i = j->identifiers; *i; i++)
+                if (span_equal_string(identifier, *i))
+                        return true;
+        return false;
+}
+
+/* An entry without SYSLOG_IDENTIFIER or MESSAGE (journald keeps none of those over its limit) is nobody's
+ * login. */
 static void deliver_entry(SourceJournal *j, usec_t now) {
         Record record = {
                 .ops = &record_ops, .userdata = j, .source = j->base.name, .read_time = now, .proven = true};
         Span message, identifier;
-        int r = get_field(j->journal, "MESSAGE", &message);
+        int r = get_field(j->journal, "SYSLOG_IDENTIFIER", &identifier);
+        bool own;
 
-        /* an entry without MESSAGE (journald keeps none of those over its limit) is nobody's login */
+        if (r >= 0) {
+                own = span_equal_string(identifier, JOURNALD);
+                if (identifier.size > FIELD_MAX_BYTES || (!own && !is_wanted(j, identifier)))
+                        return;
+                memcpy(j->identifier, identifier.data, identifier.size);
+                record.identifier = span_make(j->identifier, identifier.size);
+                r = get_field(j->journal, "MESSAGE", &message);
+        }
         if (r < 0) {
                 if (r != -ENOENT)
                         tell_broken(j, r, now);
@@ -410,16 +447,10 @@ static void deliver_entry(SourceJournal *j, usec_t now) {
         record.cut = message.size > MESSAGE_MAX_BYTES;
         record.message = span_make(j->message, MIN(message.size, MESSAGE_MAX_BYTES));
         memcpy(j->message, message.data, record.message.size);
-        if (get_field(j->journal, "SYSLOG_IDENTIFIER", &identifier) < 0 || identifier.size > FIELD_MAX_BYTES)
-                return;
-        if (span_equal_string(identifier, JOURNALD)) {
-                if (is_dropped_note(j))
-                        tell_dropped(j, record.message);
-                return;
-        }
-        memcpy(j->identifier, identifier.data, identifier.size);
-        record.identifier = span_make(j->identifier, identifier.size);
-        source_deliver(&j->base, &record);
+        if (!own)
+                source_deliver(&j->base, &record);
+        else if (is_dropped_note(j))
+                tell_dropped(j, record.message);
 }
 
 /* Remembers where we are. After sd_journal_next() has said 0 that is still the last entry. */
@@ -634,29 +665,10 @@ static void source_journal_on_login(Source *s) {
         j->poll_until = now + FREQUENT_USEC;
 }
 
-static int add_identifiers(SourceJournal *j) {
-        int added = sd_journal_add_match(j->journal, "SYSLOG_IDENTIFIER=" JOURNALD, 0);
-
-        if (added < 0)
-                return added;
-        for (char **i = j->identifiers; *i; i++) {
-                char match[FIELD_MAX_BYTES + 32];
-                int r;
-
-                (void) snprintf(match, sizeof(match), "SYSLOG_IDENTIFIER=%s", *i);
-                r = sd_journal_add_match(j->journal, match, 0);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
 /* Opens the journal where it ended. */
 static int follow(SourceJournal *j) {
         int r = open_journal(j, &j->journal);
 
-        if (r >= 0)
-                r = add_identifiers(j);
         if (r >= 0)
                 r = sd_event_add_io(j->event, &j->io, sd_journal_get_fd(j->journal),
                         (uint32_t) sd_journal_get_events(j->journal), on_io, j);
