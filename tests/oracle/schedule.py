@@ -78,6 +78,9 @@ class Schedule:
         self.crowd = [Client(f"crowd{i}", f"5.{i >> 16}.{i >> 8 & 255}.{i & 255}") for i in range(CROWD)]
         self.attacker = Client("eve", ATTACKER)
         self.pid = 1000
+        self.guests = 0
+        self.revoked_all = []  # (begun, end, surely)
+        self.nested = 0  # what is done in the middle of something else
         self.marker = 0
         self.held = 0  # the last revocation counts up to then
         self.open_keys = []  # (client, key, input)
@@ -207,6 +210,23 @@ class Schedule:
         )
         return self.model.add(client, event)
 
+    def guest(self, user=None):
+        """Somebody who logs in but once: nothing else lets him relay, and so hides that his login was lost, or should be."""
+        self.guests += 1
+        n = self.guests
+        return Client(user or f"guest{n}", f"6.{n >> 16}.{n >> 8 & 255}.{n & 255}")
+
+    def new_guest(self, is_blocked):
+        """One of whom the model knows what was revoked before; with the name of the user who was blocked last, or his own."""
+        client = self.guest(self.blocked[-1] if is_blocked else None)
+        for begun, end, sure in self.revoked_all:
+            self.model.add(client, Event("revoke", begun, end=end, sure=sure))
+        if is_blocked:
+            known = (e for c in self.clients if c.user == client.user for e in reversed(self.model.addresses[c.network]))
+            block = next(e for e in known if e.kind == "block")
+            self.model.add(client, Event("block", block.time, end=block.end, sure=block.sure))
+        return client
+
     def dovecot(self, client, key, service, result="Login"):
         session = f", session=<{key}>" if key else ""
         return (
@@ -218,6 +238,7 @@ class Schedule:
 
     def do_login(self, source=None):
         client = self.random.choice(self.clients)
+        who = self.random.random()
         drawn = self.random.choice(self.inputs)
         has_key = self.random.random() < 0.4
         service = self.random.choice(["imap", "pop3", "managesieve"])
@@ -227,7 +248,11 @@ class Schedule:
         is_short = self.random.random() < 0.3
         source = source or drawn
         self.pid += 1
-        key = f"s{self.pid}/AAAB" if has_key else None
+        key = None
+        if who < 0.4:
+            client = self.new_guest(self.blocked and who < 0.1)
+        elif has_key:
+            key = f"s{self.pid}/AAAB"
         if not source.takes_past:
             ago = 0
         written = source.put(
@@ -256,7 +281,8 @@ class Schedule:
         self.note(f"{n} logins of a crowd")
 
     def do_stale_login(self):
-        client, source = self.random.choice(self.clients), self.random.choice(self.inputs)
+        """Of somebody who never logs in otherwise."""
+        client, source = self.guest(), self.random.choice(self.inputs)
         ago = max(TTLS) + 2 + self.random.random() * 100
         self.pid += 1
         if source.takes_past:
@@ -317,7 +343,9 @@ class Schedule:
         first = source.put(f"{name}: " + f"LOGIN FAILED, user={self.pid}".ljust(size, "x"), time.time())
         self.note(f"torn message of {name} at {source.name}")
         if between:
+            self.nested += 1
             getattr(self, "do_" + between)()
+            self.nested -= 1
         self.pid += 1
         rest = source.put(f"{name}: LOGIN, user=eve, ip=[::ffff:{ATTACKER}], port=[{self.pid % 60000}], protocol=IMAP", time.time())
         # nobody knows what of it was written, or read
@@ -401,7 +429,9 @@ class Schedule:
         is_open = sender.stream(head + "\0" if is_nul else head.ljust(48 * 1024, "x"))
         self.note("torn stream" if is_open else "the stream has gone")
         if between:
+            self.nested += 1
             getattr(self, "do_" + between)()
+            self.nested -= 1
         # with its journald it is gone, and nobody gives a service another one
         if not is_open:
             return
@@ -450,15 +480,19 @@ class Schedule:
         """The server goes on in the old file for a while, and the daemon as it does."""
         n, lots = self.random.randrange(4), [self.random.random() for _ in range(4)]
         for lot in lots[:n]:
-            [self.do_login, self.do_logout, self.do_pause, self.do_kill][int(lot * 4)]()
+            [self.do_login, self.do_login, self.do_login, self.do_logout, self.do_pause, self.do_kill][int(lot * 6)]()
 
     def do_rotate(self):
         source = self.random.choice([i for i in self.inputs if i.rotations])
         kind = self.random.choice(source.rotations)
+        then_quiet = self.random.random() < 0.3
         self.note(f"rotate {source.name}: {kind}")
         source.rotate(kind, self.between)
         self.count("rotations")
         self.note(f"rotated {source.name}")
+        # a daemon that is killed reads again what it had missed
+        if then_quiet and self.nested == 0:
+            self.do_quiet()
 
     # by hand
 
@@ -498,7 +532,7 @@ class Schedule:
         elif kind == "all":
             words, hit = ["--all"], everybody
         else:
-            words, hit = [f"--user={client.user}"], [c for c in self.clients if c.user == client.user]
+            words, hit = [f"--user={client.user}"], [c for c in everybody if c.user == client.user]
             if kind == "block":
                 words.append("--block")
                 self.blocked.append(client.user)
@@ -507,6 +541,8 @@ class Schedule:
         self.daemon.alive()
         if rc != 0 and not self.full:
             raise Failure(f"revoke {words}: {err}")
+        if kind == "all":
+            self.revoked_all.append((begun, self.revoked_until(begun, time.time()), rc == 0))
         self.note_revocation("block" if kind == "block" else "revoke", hit, kind in ("user", "block"), begun, rc)
         self.count("revocations")
         self.note(f"revoke {' '.join(words)}: {rc} {out.strip()}{err.strip()}")
@@ -522,7 +558,7 @@ class Schedule:
         if rc != 0 and not self.full and user not in self.blocked:
             # it may have been unblocked before, or the block have been lost with a full disk
             self.note(f"unblock {user}: {err.strip()}")
-        for client in self.clients:
+        for client in [*self.model.clients.values()]:
             if client.user == user:
                 self.model.add(client, Event("unblock", begun, end=time.time(), sure=rc == 0))
         self.count("unblockings")
@@ -617,6 +653,21 @@ class Schedule:
         self.compare(quiet=False)
         if again:
             self.do_start()
+
+    def do_login_and_kill(self):
+        """What was read and not published yet must be read again, or still be there."""
+        source = self.random.choice(self.inputs)
+        delay = self.random.choice([0, 0.0002, 0.0005, 0.001, 0.002, 0.005])
+        if self.daemon.state != "up" or self.kills >= self.kills_wanted:
+            return
+        self.wait("the daemon answers", self.daemon.answers)
+        self.do_login(source)
+        time.sleep(delay)
+        self.daemon.alive()
+        self.kill()
+        self.note("killed")
+        self.count("kills after a login")
+        self.compare(quiet=False)
 
     def do_start(self):
         early, anew = self.random.random() < 0.2, self.random.random() < 0.15
@@ -794,8 +845,8 @@ class Schedule:
     ACTIONS = {
         "login": 20, "burst": 4, "stale_login": 2, "logout": 6, "server_restart": 1, "courier": 6, "torn": 4,
         "connect": 5, "second_line": 5, "failure": 4, "forgery": 6, "torn_stream": 2, "noise": 4, "claim": 2,
-        "rotate": 8, "revoke": 6, "unblock": 4, "grant": 3, "import": 1, "reload": 4,
-        "pause": 12, "kill": 10, "start": 14, "restart": 3, "hang": 3, "fill": 3, "free": 6, "quiet": 6,
+        "rotate": 8, "revoke": 6, "unblock": 2, "grant": 3, "import": 1, "reload": 4,
+        "pause": 12, "kill": 8, "login_and_kill": 4, "start": 14, "restart": 3, "hang": 3, "fill": 3, "free": 6, "quiet": 6,
     }  # fmt: skip
 
     def step(self):
