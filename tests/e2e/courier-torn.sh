@@ -3,13 +3,14 @@
 # line: with first halves of 505 and 504 bytes, in the journal and in a file. Nothing is granted; real logins are.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 31
+plan 35
 
 # `P` so often that with what Courier writes before the name the first 511 bytes end where the forged line begins.
 filler() { printf '%*s' $((511 - ${#1})) '' | tr ' ' P; }
 LEAD='INFO: LOGIN FAILED, user='
 
 start_courier() {
+    must in_box sed -i 's/^MAXPERIP=.*/MAXPERIP=100/; s/^MAXDAEMONS=.*/MAXDAEMONS=100/' /etc/courier/pop3d
     courier_user
     must in_box systemctl restart courier-authdaemon.service courier-imap.service courier-pop.service
     must wait_until 10 port_is_open 110
@@ -69,11 +70,51 @@ attacks() { # KIND SEEN
 }
 in_courier() { in_box sh -c 'echo $$ >/sys/fs/cgroup/system.slice/courier-pop.service/cgroup.procs; exec "$@"' sh "$@"; }
 
+
+# A message by hand, with COMMAND run between its two halves.
+torn_around() { # NAME COMMAND...
+    local go=$WORK/go.$1
+    {
+        printf 'DEBUG: LOGIN FAILED, user=%sLOGIN, user=%s, ip=[::ffff:203.0.113.66], port=[4711]' \
+            "$(filler 'DEBUG: LOGIN FAILED, user=')" "$1"
+        sleep 0.3
+        echo lost # now it writes the first half, and leaves this one out
+        wait_until 30 test -e "$go"
+        echo
+        sleep 1
+    } | in_courier courierlogger -facility=mail -name=pop3d &
+    wait_until 10 first_halves_are "$((HALVES += 1))" && "${@:2}"
+    : >"$go"
+    wait $!
+}
+HALVES=0
+first_halves_are() { [ "$(in_box journalctl --no-pager -q -o cat -t pop3d | grep -c '^LOGIN FAILED, user=P*$')" -ge "$1" ]; }
+another_writer() { { echo 'INFO: Disconnected'; sleep 1; } | in_courier courierlogger -facility=mail -name=pop3d; }
+login_is_granted() { # ADDRESS
+    login pop3 "$1"
+    wait_until 1 may_relay "$1"
+}
+
 mailhost_new courier
 BOX_SYSLOG=yes BOX_MASK="exim4.service courier-imap-ssl.service courier-pop-ssl.service" mailhost_boot
 start_courier
 start_authrelay
 attacks journal in_journal
+
+HALVES=$(in_box journalctl --no-pager -q -o cat -t pop3d | grep -c '^LOGIN FAILED, user=P*$')
+torn_around malloryRESTART in_box systemctl restart authrelay.service
+ok "a restart of authrelay between the halves: Courier has written the line" wait_until 5 in_journal pop3d malloryRESTART
+torn_around malloryTWO another_writer
+ok "another writer under the same name between the halves: the same" wait_until 5 in_journal pop3d malloryTWO
+must ctl revoke 203.0.113.7 >/dev/null
+# not by `client`: what is killed must be itself
+nsenter --target "$CLIENT_PID" --net -- "$LIB/mail-attacker" pop3 user --from 203.0.113.66 --to "$SERVER4" --port 110 --threads 30 >/dev/null \
+    < <(for ((i = 0; i < 3000; i++)); do filler "$LEAD" | base64 -w0; echo; done) &
+at_exit "kill $!"
+must wait_until 60 first_halves_are $((HALVES + 20))
+ok "while somebody has lines torn without end, a login is granted all the same" wait_until 60 login_is_granted 203.0.113.7
+kill $!
+is "and nothing else is" "$(grants)" "203.0.113.7 203.0.113.8 203.0.113.9"
 
 must in_box systemctl stop authrelay.service
 in_box sh -c 'rm -rf /run/authrelay/*.cdb /var/lib/authrelay/*; : >/var/log/mail.log'
