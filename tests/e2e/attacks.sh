@@ -9,31 +9,6 @@
 # shellcheck source=/dev/null
 . "$LIB/attacks.sh"
 
-# Any name may log in with the password "open"; all share one mailbox.
-dovecot_open() {
-    sed -i 's|^mail_location.*|mail_location = maildir:/srv/mail/all|' "$SEED/etc/dovecot/dovecot.conf"
-    cat >>"$SEED/etc/dovecot/dovecot.conf" <<'CONF'
-auth_username_chars =
-auth_username_format =
-imap_id_log = *
-mail_max_userip_connections = 1000
-passdb {
-  driver = static
-  args = password=open
-}
-service anvil {
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
-}
-mail_plugins = notify mail_log
-plugin {
-  mail_log_events = mailbox_create save copy
-  mail_log_fields = uid box msgid size from subject
-}
-CONF
-}
-
 ENABLE='dovecot perdition imapproxy nginx-mail postfix-sasl solid-pop3d'
 mailhost_new servers
 dovecot_more

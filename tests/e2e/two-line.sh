@@ -3,6 +3,8 @@
 # OpenSMTPD (joined by session id). Two clients at a time, clients that never log in, and a restart between the two halves.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
+# shellcheck source=/dev/null
+. "$LIB/servers.sh"
 plan 30
 
 is_granted() { ok "$1" wait_until 10 may_relay "$2"; }
@@ -12,33 +14,12 @@ submit() { # ADDRESS USER PASSWORD
 said() { in_box journalctl --no-pager -q -o cat -t "$1" | grep -c "$2"; } # IDENTIFIER TEXT
 connects() { [ "$(said popa3d 'Session from')" -ge "$1" ]; }
 
-opensmtpd_files() {
-    rm -f "$SEED/etc/smtpd.conf"
-    cat >"$SEED/etc/smtpd.conf" <<'CONF'
-pki box cert "/etc/ssl/box.crt"
-pki box key "/etc/ssl/box.key"
-listen on 0.0.0.0 port 587 tls pki box auth-optional
-listen on :: port 587 tls pki box auth-optional
-action "local" maildir
-match auth from any for any action "local"
-CONF
-}
-
 # Debian 12's OpenSMTPD cannot do TLS, and without TLS it lets nobody log in.
 export AUTHRELAY_TEST_SUITE=${AUTHRELAY_TEST_SUITE:-trixie} BOX_MASK=opensmtpd.service # until its certificate is there
 mailhost_new two-line
-mkdir -p "$SEED/etc/default"
-echo RUN_STANDALONE=yes >"$SEED/etc/default/popa3d"
-opensmtpd_files
+two_line_files
 mailhost_boot '[Patterns]' 'Enable=popa3d opensmtpd'
-must in_box openssl req -quiet -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=box -keyout /etc/ssl/box.key -out /etc/ssl/box.crt
-must in_box sh -c 'chmod 600 /etc/ssl/box.key
-    cp /etc/ssl/box.crt /etc/ssl/certs/ca-certificates.crt # smtpd does not start without one
-    for u in alice bob; do useradd -m $u; echo $u:secret; done | chpasswd
-    rm /etc/systemd/system/opensmtpd.service; systemctl daemon-reload
-    systemctl restart popa3d.service opensmtpd.service'
-must wait_until 20 port_is_open 110
-must wait_until 20 port_is_open 587
+two_line_start
 start_authrelay
 
 # popa3d

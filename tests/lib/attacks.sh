@@ -83,5 +83,7 @@ attacks_done() {
     echo "# $sum attacks, each read from the journal and out of files"
     ok "the address that they claim has no relay right" not may_relay $EVIL
     ok "nor has where they came from" not may_relay $ATTACKER
-    is "nothing was untrusted" "$(status_number untrusted)" 0
+    # a process may have ended before journald has looked at whose it was
+    is "nothing was untrusted but where nobody knows the server" \
+        "$(in_box journalctl --no-pager -q -o cat -u authrelay | grep 'not from the server' | grep -vF '_SYSTEMD_UNIT=(none)')" ""
 }

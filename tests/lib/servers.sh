@@ -22,6 +22,31 @@ service auth {
 CONF
 }
 
+# Any name may log in with the password "open"; all share one mailbox.
+dovecot_open() {
+    sed -i 's|^mail_location.*|mail_location = maildir:/srv/mail/all|' "$SEED/etc/dovecot/dovecot.conf"
+    cat >>"$SEED/etc/dovecot/dovecot.conf" <<'CONF'
+auth_username_chars =
+auth_username_format =
+imap_id_log = *
+mail_max_userip_connections = 1000
+passdb {
+  driver = static
+  args = password=open
+}
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+mail_plugins = notify mail_log
+plugin {
+  mail_log_events = mailbox_create save copy
+  mail_log_fields = uid box msgid size from subject
+}
+CONF
+}
+
 postfix_files() {
     mkdir -p "$SEED/etc/postfix"
     cat >"$SEED/etc/postfix/main.cf" <<'CONF'
@@ -117,4 +142,30 @@ cyrus_user() { # ["OPTION: VALUE" of imapd.conf...]
         must in_box sed -i "/^${option%%:*}:/d; \$ a $option" /etc/imapd.conf
     done
     must in_box sh -c 'echo secret | saslpasswd2 -p -c alice; chown cyrus /etc/sasldb2'
+}
+
+# popa3d at 110 and OpenSMTPD at 587, both for alice and bob; the box is booted with BOX_MASK=opensmtpd.service, as that one
+# does not start without a certificate.
+two_line_files() {
+    mkdir -p "$SEED/etc/default"
+    echo RUN_STANDALONE=yes >"$SEED/etc/default/popa3d"
+    rm -f "$SEED/etc/smtpd.conf"
+    cat >"$SEED/etc/smtpd.conf" <<'CONF'
+pki box cert "/etc/ssl/box.crt"
+pki box key "/etc/ssl/box.key"
+listen on 0.0.0.0 port 587 tls pki box auth-optional
+listen on :: port 587 tls pki box auth-optional
+action "local" maildir
+match auth from any for any action "local"
+CONF
+}
+two_line_start() {
+    must in_box openssl req -quiet -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=box -keyout /etc/ssl/box.key -out /etc/ssl/box.crt
+    must in_box sh -c 'chmod 600 /etc/ssl/box.key
+        cp /etc/ssl/box.crt /etc/ssl/certs/ca-certificates.crt # smtpd does not start without one
+        for u in alice bob; do useradd -m $u; echo $u:secret; done | chpasswd
+        rm /etc/systemd/system/opensmtpd.service; systemctl daemon-reload
+        systemctl restart popa3d.service opensmtpd.service'
+    must wait_until 20 port_is_open 110
+    must wait_until 20 port_is_open 587
 }
