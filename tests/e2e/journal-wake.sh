@@ -29,7 +29,7 @@ late=0
 for ((n = 1; n <= LOGINS; n++)); do
     address=198.19.$((n / 256)).$((n % 256))
     write_entry SYSLOG_IDENTIFIER=dovecot "MESSAGE=$(dovecot_line "$address" "v$n")" PRIORITY=6
-    wait_until 2 may_relay "$address" || late=$((late + 1))
+    wait_until 5 may_relay "$address" || late=$((late + 1))
 done
 is "$LOGINS logins, one by one: none had to wait for the next one" $late 0
 is "all are granted" "$(granted | wc -l)" $((LOGINS + 1))
