@@ -26,7 +26,7 @@ static int remove_stale(const struct sockaddr_un *address, int type) {
 int unix_socket_open(const char *path, int type, mode_t mode) {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         _cleanup_close_ int fd = -1;
-        int r;
+        int r, packets = type != SOCK_STREAM;
 
         if (strlen(path) >= sizeof(address.sun_path))
                 return -ENAMETOOLONG;
@@ -37,8 +37,11 @@ int unix_socket_open(const char *path, int type, mode_t mode) {
         fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         /* On Linux bind() makes the file with the socket's own mode, so that it is never open to others, not
          * even before chmod(), which the umask makes necessary. */
-        if (fd < 0 || fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
-                chmod(path, mode) < 0 || (type != SOCK_DGRAM && listen(fd, SOMAXCONN) < 0))
+        if (fd < 0 || fchmod(fd, 0600) < 0 ||
+                /* a message that is sent before this was said has no credentials for good */
+                setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &packets, sizeof(packets)) < 0 ||
+                bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 || chmod(path, mode) < 0 ||
+                (type != SOCK_DGRAM && listen(fd, SOMAXCONN) < 0))
                 return -errno;
         r = fd;
         fd = -1;

@@ -266,10 +266,12 @@ static void test_senders(_unused_ void **state) {
 
 /* What was sent before anybody asked for the sender's uid is nobody's word. */
 static void test_without_credentials(_unused_ void **state) {
-        int fd = unix_socket_open("syslog", SOCK_DGRAM, 0600);
+        int fd = unix_socket_open("syslog", SOCK_DGRAM, 0600), no = 0;
         Fixture f;
 
         assert_true(fd >= 0);
+        /* as from a socket unit without PassCredentials= */
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &no, sizeof(no)), 0);
         send_text("<22>Nov 21 01:02:03 mx a: early");
         begin(&f, fd);
         turn(&f);
@@ -277,6 +279,18 @@ static void test_without_credentials(_unused_ void **state) {
         assert_int_equal(f.source->discarded, 1);
         send_text("<22>Nov 21 01:02:03 mx a: late");
         check_got(&f, "mx a : late|");
+        end(&f);
+}
+
+/* One of our own has asked before anybody could send. */
+static void test_sent_at_once(_unused_ void **state) {
+        int fd = unix_socket_open("syslog", SOCK_DGRAM, 0600);
+        Fixture f;
+
+        assert_true(fd >= 0);
+        send_text("<22>Nov 21 01:02:03 mx a: early");
+        begin(&f, fd);
+        check_got(&f, "mx a : early|");
         end(&f);
 }
 
@@ -377,6 +391,7 @@ int main(void) {
                 in_directory(test_unknown),
                 in_directory(test_senders),
                 in_directory(test_without_credentials),
+                in_directory(test_sent_at_once),
                 in_directory(test_descriptors),
                 in_directory(test_reload),
                 in_directory(test_in_use),

@@ -18,9 +18,12 @@ static void test_each_type(_unused_ void **state) {
         static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM};
 
         for (size_t i = 0; i < ELEMENTSOF(types); i++) {
-                int fd = unix_socket_open("socket", types[i], 0660), again;
+                int fd = unix_socket_open("socket", types[i], 0660), again, credentials = -1;
+                socklen_t size = sizeof(credentials);
 
                 assert_true(fd >= 0);
+                assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PASSCRED, &credentials, &size), 0);
+                assert_int_equal(credentials, types[i] != SOCK_STREAM);
                 assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
                 assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
                 expect_mode("socket", 0660);
