@@ -191,6 +191,10 @@ bool file_tail_begins_alike(const FileTail *t, const FilePosition *p) {
         return p->head_size > 0 && same_bytes(t->fd, 0, p->head, p->head_size);
 }
 
+bool file_tail_is_unread(const FileTail *t) {
+        return read_offset(t) == 0;
+}
+
 bool file_tail_is_at_end(const FileTail *t) {
         return file_tail_size(t) == read_offset(t);
 }

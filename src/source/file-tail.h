@@ -71,6 +71,9 @@ uint64_t file_tail_size(const FileTail *t);
  */
 bool file_tail_begins_alike(const FileTail *t, const FilePosition *p);
 
+/* Whether not a byte of it was read. */
+bool file_tail_is_unread(const FileTail *t);
+
 /* True if nothing is in the file but what was read of it. */
 bool file_tail_is_at_end(const FileTail *t);
 

@@ -519,12 +519,13 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
                 case FILE_TAIL_BUSY:
                         return false;
                 case FILE_TAIL_REPLACED:
+                        *budget -= 1;
                         note_gap(f, NULL);
                         if (t == f->current)
                                 return restart(f);
                         /* an old file that was cut short has nothing more for us; one that is only being
                          * made may have been given its time before its first byte */
-                        t->over = t->file.position.offset > 0;
+                        t->over = !file_tail_is_unread(&t->file);
                         break;
                 default:
                         source_note(&f->base, SOURCE_NOTE_TROUBLE, "%s can't be read: %s", f->base.name,

@@ -480,6 +480,22 @@ static void test_old_one_cut_short(_unused_ void **state) {
         end(&f);
 }
 
+/* With nothing but the half of a line read of it. */
+static void test_old_half_cut_short(_unused_ void **state) {
+        Fixture f;
+
+        put_text("log", "Nov 21 01:02:03 mx a: user=<");
+        begin(&f, "log");
+        check_got(&f, "");
+        assert_int_equal(rename("log", "log.1"), 0);
+        put_text("log", "");
+        check_got(&f, "");
+        refill("log.1", LINE("6.6.6.6"));
+        append("log", LINE("2") LINE("3"));
+        check_got(&f, "3 ");
+        end(&f);
+}
+
 /* Cut short, filled, copied and cut short again, all between two looks: what was there in between is in a
  * copy, and nothing in the log tells of it. */
 static void test_cut_twice_between_looks(_unused_ void **state) {
@@ -1518,6 +1534,7 @@ int main(void) {
                 in_directory(test_unreadable),
                 in_directory(test_not_a_file),
                 in_directory(test_old_one_cut_short),
+                in_directory(test_old_half_cut_short),
                 in_directory(test_cut_twice_between_looks),
                 in_directory(test_link_to_and_fro),
                 in_directory(test_half_line_over_rotation),
