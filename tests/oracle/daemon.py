@@ -18,6 +18,10 @@ class Failure(Exception):
     pass
 
 
+class Doubt(Failure):
+    """The published files are not a pair: nobody relays by them until the daemon is started."""
+
+
 def cdb_records(path):
     """All records of a CDB, by key."""
     with open(path, "rb") as f:
@@ -109,6 +113,8 @@ class Daemon:
             [f"{BIN}/relaylock", "-f", self.relay_path, "printenv", "RELAYCLIENT"],
             env=environment, capture_output=True, check=False,
         )  # fmt: skip
+        if b"do not belong together" in r.stderr:
+            raise Doubt(r.stderr.decode().strip())
         if r.stderr:
             raise Failure(f"relaylock doubts: {r.stderr.decode().strip()}")
         return r.returncode == 0
