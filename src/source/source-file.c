@@ -370,8 +370,9 @@ static void take_missed(
         size_t n = open_missed(f, left->modified, current, siblings, missed);
         /* it may be open already, and have been read before the log was cut short */
         bool copied = !*found && f->n_old > 0 && file_tail_resembles(&f->old[f->n_old - 1]->file, left);
-        bool follows = *found |= copied;
+        bool follows = *found || copied;
 
+        *found = follows;
         for (size_t i = 0; i < n; i++) {
                 Tail *t = missed[i];
 
