@@ -334,6 +334,13 @@ class Schedule:
         event = self.login(client, source, written, stream=name, sure=sure)
         self.note(f"courier login at {source.name}: {client.network} {event or 'not written'}")
 
+    def meanwhile(self, what):
+        """What happens between two halves, if anything does."""
+        if what:
+            self.nested += 1
+            getattr(self, "do_" + what)()
+            self.nested -= 1
+
     def do_torn(self):
         """A failure that is torn so that its rest is a perfect login, with whatever happens between the halves."""
         name, source = self.random.choice(["imapd", "imapd-ssl"]), self.random.choice(self.inputs_for())
@@ -342,10 +349,7 @@ class Schedule:
         self.pid += 1
         first = source.put(f"{name}: " + f"LOGIN FAILED, user={self.pid}".ljust(size, "x"), time.time())
         self.note(f"torn message of {name} at {source.name}")
-        if between:
-            self.nested += 1
-            getattr(self, "do_" + between)()
-            self.nested -= 1
+        self.meanwhile(between)
         self.pid += 1
         rest = source.put(f"{name}: LOGIN, user=eve, ip=[::ffff:{ATTACKER}], port=[{self.pid % 60000}], protocol=IMAP", time.time())
         # nobody knows what of it was written, or read
@@ -428,10 +432,7 @@ class Schedule:
         sender = journals[0].senders["dovecot"]
         is_open = sender.stream(head + "\0" if is_nul else head.ljust(48 * 1024, "x"))
         self.note("torn stream" if is_open else "the stream has gone")
-        if between:
-            self.nested += 1
-            getattr(self, "do_" + between)()
-            self.nested -= 1
+        self.meanwhile(between)
         # with its journald it is gone, and nobody gives a service another one
         if not is_open:
             return
