@@ -9,7 +9,6 @@ mailhost_new courier
 attacks_files
 BOX_SYSLOG=yes BOX_MASK="exim4.service courier-imap-ssl.service courier-pop-ssl.service" \
     mailhost_boot '[Grants]' "ManyUsers=$STRANGER"
-must in_box sed -i 's/^MAXPERIP=.*/MAXPERIP=1000/; s/^MAXDAEMONS=.*/MAXDAEMONS=1000/' /etc/courier/imapd /etc/courier/pop3d
 courier_user
 must in_box systemctl restart courier-authdaemon.service courier-imap.service courier-pop.service
 for port in 143 110; do must wait_until 30 port_is_open $port; done

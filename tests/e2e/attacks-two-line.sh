@@ -7,11 +7,8 @@
 # shellcheck source=/dev/null
 . "$LIB/attacks.sh"
 
-# Debian 12's OpenSMTPD cannot do TLS, and without TLS it lets nobody log in.
-export AUTHRELAY_TEST_SUITE=${AUTHRELAY_TEST_SUITE:-trixie} BOX_MASK=opensmtpd.service
 ENABLE='popa3d opensmtpd'
-mailhost_new two-line
-two_line_files
+two_line_new
 attacks_files
 BOX_SYSLOG=yes mailhost_boot '[Patterns]' "Enable=$ENABLE"
 # else OpenSMTPD would take two seconds for each wrong password, one after another

@@ -10,7 +10,6 @@ filler() { printf '%*s' $((511 - ${#1})) '' | tr ' ' P; }
 LEAD='INFO: LOGIN FAILED, user='
 
 start_courier() {
-    must in_box sed -i 's/^MAXPERIP=.*/MAXPERIP=100/; s/^MAXDAEMONS=.*/MAXDAEMONS=100/' /etc/courier/pop3d
     courier_user
     must in_box systemctl restart courier-authdaemon.service courier-imap.service courier-pop.service
     must wait_until 10 port_is_open 110
@@ -87,8 +86,8 @@ torn_around() { # NAME COMMAND...
     : >"$go"
     wait $!
 }
-HALVES=0
-first_halves_are() { [ "$(in_box journalctl --no-pager -q -o cat -t pop3d | grep -c '^LOGIN FAILED, user=P*$')" -ge "$1" ]; }
+first_halves() { in_box journalctl --no-pager -q -o cat -t pop3d | grep -c '^LOGIN FAILED, user=P*$'; }
+first_halves_are() { [ "$(first_halves)" -ge "$1" ]; }
 another_writer() { { echo 'INFO: Disconnected'; sleep 1; } | in_courier courierlogger -facility=mail -name=pop3d; }
 login_is_granted() { # ADDRESS
     login pop3 "$1"
@@ -101,7 +100,7 @@ start_courier
 start_authrelay
 attacks journal in_journal
 
-HALVES=$(in_box journalctl --no-pager -q -o cat -t pop3d | grep -c '^LOGIN FAILED, user=P*$')
+HALVES=$(first_halves)
 torn_around malloryRESTART in_box systemctl restart authrelay.service
 ok "a restart of authrelay between the halves: Courier has written the line" wait_until 5 in_journal pop3d malloryRESTART
 torn_around malloryTWO another_writer

@@ -56,7 +56,7 @@ UNIT
 courier_port() {
     mkdir -p "$SEED/etc/courier"
     sed -e 's/^ADDRESS=.*/ADDRESS=127.0.0.1/' -e 's|^PORT=.*|PORT="1110 /usr/bin/relaypeer -t 127.0.0.1"|' \
-        -e 's/^MAXPERIP=.*/MAXPERIP=40/' "$(cat "$WORK/tree")/etc/courier/pop3d" >"$SEED/etc/courier/pop3d"
+        "$(cat "$WORK/tree")/etc/courier/pop3d" >"$SEED/etc/courier/pop3d"
 }
 
 stunnel_files() {

@@ -14,10 +14,7 @@ submit() { # ADDRESS USER PASSWORD
 said() { in_box journalctl --no-pager -q -o cat -t "$1" | grep -c "$2"; } # IDENTIFIER TEXT
 connects() { [ "$(said popa3d 'Session from')" -ge "$1" ]; }
 
-# Debian 12's OpenSMTPD cannot do TLS, and without TLS it lets nobody log in.
-export AUTHRELAY_TEST_SUITE=${AUTHRELAY_TEST_SUITE:-trixie} BOX_MASK=opensmtpd.service # until its certificate is there
-mailhost_new two-line
-two_line_files
+two_line_new
 mailhost_boot '[Patterns]' 'Enable=popa3d opensmtpd'
 two_line_start
 start_authrelay

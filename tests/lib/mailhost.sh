@@ -157,7 +157,7 @@ kill_session() {                                             # NAME: the connect
     end_session "$1" 2>/dev/null
 }
 
-# In a booted box with Courier: the user alice, and a Maildir for her.
+# In a booted box with Courier: the user alice, a Maildir for her, and as many sessions at a time as a test wants.
 courier_user() {
     must in_box sh -c '
         install -d -o mail -g mail /srv/mail
@@ -167,6 +167,9 @@ courier_user() {
         userdb alice set uid=8 gid=8 home=/srv/mail mail=/srv/mail/Maildir
         echo secret | userdbpw -md5 | userdb alice set systempw
         makeuserdb
+        for f in /etc/courier/imapd /etc/courier/pop3d; do
+            [ ! -e $f ] || sed -i "s/^MAXPERIP=.*/MAXPERIP=1000/; s/^MAXDAEMONS=.*/MAXDAEMONS=1000/" $f
+        done
         install -d -o courier -g courier -m 750 /run/courier/authdaemon
         setpriv --reuid 8 --regid 8 --clear-groups maildirmake /srv/mail/Maildir'
 }

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# servers.sh: configuration of the servers of the roots `servers` and `cyrus` for the tests that boot them: a Dovecot as the
-# back end of perdition, imapproxy and nginx and as Postfix's password checker; Cyrus IMAP and Exim. Source mailhost.sh first.
+# servers.sh: configuration of the servers of the roots `servers`, `cyrus` and `two-line` for the tests that boot them: a
+# Dovecot as the back end of perdition, imapproxy and nginx and as Postfix's password checker; Cyrus IMAP and Exim; popa3d and
+# OpenSMTPD. Source mailhost.sh first.
 
 # Dovecot, as a back end too: IMAP behind the proxies, submission, and Postfix's password checker.
 dovecot_more() {
@@ -144,9 +145,11 @@ cyrus_user() { # ["OPTION: VALUE" of imapd.conf...]
     must in_box sh -c 'echo secret | saslpasswd2 -p -c alice; chown cyrus /etc/sasldb2'
 }
 
-# popa3d at 110 and OpenSMTPD at 587, both for alice and bob; the box is booted with BOX_MASK=opensmtpd.service, as that one
-# does not start without a certificate.
-two_line_files() {
+# popa3d at 110 and OpenSMTPD at 587, both for alice and bob. Debian 12's OpenSMTPD cannot do TLS, and without TLS it lets
+# nobody log in; it does not start without a certificate.
+two_line_new() {
+    export AUTHRELAY_TEST_SUITE=${AUTHRELAY_TEST_SUITE:-trixie} BOX_MASK=opensmtpd.service
+    mailhost_new two-line
     mkdir -p "$SEED/etc/default"
     echo RUN_STANDALONE=yes >"$SEED/etc/default/popa3d"
     rm -f "$SEED/etc/smtpd.conf"
