@@ -106,7 +106,8 @@ class Log(Input):
         self.dated = dated
         self.rotated = []  # Place, newest first
         self.half = None  # (rest of the line, events to doubt if that can't be written)
-        self.broken = False  # the half of a line is at the end: the disk was full
+        # the half of a line is at the end, for the disk was full: what comes next, in a new file too, is taken for its rest
+        self.broken = False
         self.number = 0
         self.prepare()
         self.current = self.new_file()
@@ -127,7 +128,6 @@ class Log(Input):
     def reopen(self):
         self.writer.close()
         self.writer = open(self.path, "ab", buffering=0)
-        self.broken = False
 
     def head(self, at, is_short):
         """What a line begins with, and what its time is."""
@@ -300,7 +300,6 @@ class Log(Input):
         self.finish()
         os.truncate(self.path, 0)
         self.schedule.model.destroy(self.current, False)
-        self.broken = False
         self.current = Place(self.path)
         self.current.seen = True  # it is the same inode still
         self.gap()
