@@ -199,6 +199,10 @@ bool file_tail_is_at_end(const FileTail *t) {
         return file_tail_size(t) == read_offset(t);
 }
 
+bool file_tail_is_replaced(FileTail *t) {
+        return file_tail_sync(t) == -EIO || !same_content(t, 0);
+}
+
 /* A writer that does not append goes on where it was when its log is cut short, and leaves a hole of any
  * size before that. There is no newline in it, so the rest of an over-long line, which is dropped, passes
  * over it. Returns 0 or -errno. */

@@ -74,6 +74,9 @@ bool file_tail_begins_alike(const FileTail *t, const FilePosition *p);
 /* Whether not a byte of it was read. */
 bool file_tail_is_unread(const FileTail *t);
 
+/* Whether what was read of it is not there any more: it was cut short, and may have been filled since. */
+bool file_tail_is_replaced(FileTail *t);
+
 /* True if nothing is in the file but what was read of it. */
 bool file_tail_is_at_end(const FileTail *t);
 

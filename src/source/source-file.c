@@ -595,6 +595,9 @@ static void on_missing(SourceFile *f, int error) {
 
 /* The path has come to name another file. */
 static void take_up(SourceFile *f, Tail *t) {
+        /* an old one that is cut short has nothing more for us, but this one was the log until now */
+        if (f->current && file_tail_is_replaced(&f->current->file))
+                (void) restart(f);
         /* without a current one, which was not there at the start, the newest old one was it */
         if (f->current)
                 add_old(f, TAKE_PTR(f->current));

@@ -522,6 +522,25 @@ static void test_cut_twice_between_looks(_unused_ void **state) {
         end(&f);
 }
 
+/* Cut short, filled beyond what was read, and renamed while it is written to, all between two looks. */
+static void test_cut_and_renamed_between_looks(_unused_ void **state) {
+        Fixture f;
+
+        put_text("log", LINE("1"));
+        written_at("log", 9);
+        begin(&f, "log");
+        check_got(&f, "1 ");
+        copy("log", "log.2");
+        written_at("log.2", 8);
+        refill("log", LINE("another") LINE("2"));
+        assert_int_equal(rename("log", "log.1"), 0);
+        append("log.1", LINE("3"));
+        append("log", LINE("4"));
+        check_got(&f, "another 2 3 4 ");
+        assert_true(f.gaps > 0);
+        end(&f);
+}
+
 /* A link that is set to and fro: each file is read once, and only once. */
 static void test_link_to_and_fro(_unused_ void **state) {
         Fixture f;
@@ -1536,6 +1555,7 @@ int main(void) {
                 in_directory(test_old_one_cut_short),
                 in_directory(test_old_half_cut_short),
                 in_directory(test_cut_twice_between_looks),
+                in_directory(test_cut_and_renamed_between_looks),
                 in_directory(test_link_to_and_fro),
                 in_directory(test_half_line_over_rotation),
                 in_directory(test_half_line_over_two_rotations),
