@@ -9,20 +9,17 @@
 #include <stdio.h>
 
 #include "basic/log.h"
+#include "match/identifier-key.h"
 
-/* A mail host logs under a few dozen identifiers. The cache has pairs of places, since two of them will
- * meet; a stranger's identifiers can make it useless and no more. */
-#define CACHE_SIZE 512
-#define CACHE_IDENTIFIER_BYTES 63
 /* A shorter one is part of too many words: "mydovecot" is likely a Dovecot, "mapd" is not an imapd. */
 #define SIMILAR_MIN_BYTES 6
 
 #define SOURCE_NAME "log"
 
-/* An unknown identifier. */
+/* An identifier, and who is to be asked. */
 typedef struct CacheEntry {
-        char identifier[CACHE_IDENTIFIER_BYTES];
-        uint8_t size; /* 0: empty */
+        IdentifierKey key; /* size 0: empty */
+        bool known;        /* a pattern has it */
         PatternSelection similar;
 } CacheEntry;
 
@@ -33,7 +30,8 @@ struct LineJudge {
         /* of those that do not know syslog's head, which would otherwise come first */
         PatternSelection without_syslog[_LOG_HEAD_MAX];
         bool any_without_syslog;
-        CacheEntry cache[CACHE_SIZE], uncached;
+        CacheEntry cache[IDENTIFIER_KEY_PAIRS][2]; /* the newer one first */
+        CacheEntry uncached;                       /* a longer one */
         char service[64];
         char reason[512];
 };
@@ -82,8 +80,10 @@ LineJudge *line_judge_free(LineJudge *j) {
                 pattern_selection_done(&j->by_head[h]);
                 pattern_selection_done(&j->without_syslog[h]);
         }
-        for (size_t i = 0; i < CACHE_SIZE; i++)
-                pattern_selection_done(&j->cache[i].similar);
+        for (size_t i = 0; i < IDENTIFIER_KEY_PAIRS; i++) {
+                pattern_selection_done(&j->cache[i][0].similar);
+                pattern_selection_done(&j->cache[i][1].similar);
+        }
         pattern_selection_done(&j->uncached.similar);
         free(j);
         return NULL;
@@ -110,48 +110,39 @@ static bool is_similar(const Pattern *p, Span identifier) {
         return false;
 }
 
-/* Finds out whose renamed identifier this may be. Without memory it is nobody's. */
+/* Finds out whose identifier this is, or whose renamed one it may be. Without memory that is nobody's. */
 static void look_up(const LineJudge *j, Span identifier, CacheEntry *e) {
         const PatternSelection *all = &j->by_head[LOG_HEAD_SYSLOG];
 
         pattern_selection_done(&e->similar);
+        e->known = pattern_set_knows(j->set, identifier);
+        if (e->known)
+                return;
         e->similar.patterns = calloc(all->n + 1, sizeof(Pattern *));
         for (size_t i = 0; e->similar.patterns && i < all->n; i++)
                 if (is_similar(all->patterns[i], identifier))
                         e->similar.patterns[e->similar.n++] = all->patterns[i];
 }
 
-static bool is_entry_of(const CacheEntry *e, Span identifier) {
-        return e->size == identifier.size && memcmp(e->identifier, identifier.data, identifier.size) == 0;
-}
+static const CacheEntry *find_identifier(LineJudge *j, Span identifier) {
+        IdentifierKey key = identifier_key(identifier);
+        CacheEntry *e = j->cache[identifier_key_pair(&key)], older;
 
-/* The patterns that an unknown identifier is similar to one of. */
-static const PatternSelection *find_similar(LineJudge *j, Span identifier) {
-        uint64_t head = 0, tail = 0;
-        size_t n = identifier.size, k = MIN(n, sizeof(head));
-        CacheEntry *e;
-
-        if (n > CACHE_IDENTIFIER_BYTES) {
+        if (key.size > IDENTIFIER_KEY_BYTES) {
                 look_up(j, identifier, &j->uncached);
-                return &j->uncached.similar;
+                return &j->uncached;
         }
-        memcpy(&head, identifier.data, k);
-        memcpy(&tail, identifier.data + n - k, k);
-        e = &j->cache[((head ^ (tail << 1) ^ n) * UINT64_C(0x9e3779b97f4a7c15)) >> 56 << 1];
-        if (is_entry_of(&e[0], identifier))
-                return &e[0].similar;
-        if (!is_entry_of(&e[1], identifier)) {
-                CacheEntry older = e[1];
-
-                /* the pair's older one goes */
-                e[1] = e[0];
-                e[0] = older;
-                look_up(j, identifier, &e[0]);
-                memcpy(e[0].identifier, identifier.data, n);
-                e[0].size = (uint8_t) n;
-                return &e[0].similar;
-        }
-        return &e[1].similar;
+        if (identifier_key_equal(&e[0].key, &key))
+                return &e[0];
+        if (identifier_key_equal(&e[1].key, &key))
+                return &e[1];
+        /* the pair's older one goes */
+        older = e[1];
+        e[1] = e[0];
+        e[0] = older;
+        look_up(j, identifier, &e[0]);
+        e[0].key = key;
+        return &e[0];
 }
 
 static const Pattern *find_pattern(const LineJudge *j, const char *name) {
@@ -224,16 +215,13 @@ static void ask(LineJudge *j, const LogLine *line, bool cut, usec_t now, const P
 }
 
 static bool judge_syslog(LineJudge *j, Span line, bool cut, usec_t now, LogLine *parsed, Login *ret) {
-        const PatternSelection *similar = NULL;
+        const CacheEntry *e;
 
         if (!log_line_parse(line, LOG_HEAD_SYSLOG, parsed))
                 return false;
-        if (!pattern_set_knows(j->set, parsed->identifier)) {
-                similar = find_similar(j, parsed->identifier);
-                if (similar->n == 0)
-                        return true;
-        }
-        ask(j, parsed, cut, now, similar, ret);
+        e = find_identifier(j, parsed->identifier);
+        if (e->known || e->similar.n > 0)
+                ask(j, parsed, cut, now, e->known ? NULL : &e->similar, ret);
         return true;
 }
 

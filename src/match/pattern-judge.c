@@ -23,8 +23,8 @@ typedef struct Judging {
         Provenance provenance; /* valid when fetched > 0 */
         int fetched;           /* 0: not yet, 1: there, -1: there is none */
         bool torn;             /* for one of the patterns: then it is no other server's login either */
-        Login best;            /* the most telling verdict so far */
-        Pattern *best_pattern;
+        Login *best;           /* the most telling verdict so far */
+        Pattern *best_pattern; /* NULL: nobody was asked yet */
 } Judging;
 
 static const Provenance *fetch(Judging *j) {
@@ -300,15 +300,19 @@ static void refuse_hint(Judging *j, const Pattern *p, Login *login, const char *
                 refuse_untrusted(j, p, login);
 }
 
+/* Whether it may be a login at all, which is asked of nearly every line and nearly always denied. */
+static bool is_candidate(const Judging *j, const Pattern *p) {
+        const Record *record = j->record;
+
+        return (!p->journal_only || record->proven || record->explained) &&
+               literal_set_matches(&p->hint_set, record->message);
+}
+
 static void judge(Judging *j, Pattern *p, Login *login) {
         const Record *record = j->record;
         RegexMatch match;
 
         *login = (Login){.verdict = MATCH_NONE, .pattern = p->name, .source = record->source};
-        if (p->journal_only && !record->proven && !record->explained)
-                return;
-        if (!literal_set_matches(&p->hint_set, record->message))
-                return;
         if (j->torn)
                 return refuse(login, MATCH_TORN, "it may be the rest of a torn message");
         if (record->cut || has_control_byte(record->message) ||
@@ -379,11 +383,15 @@ static void judge_better(Judging *j, Pattern *p) {
         Login login;
 
         /* the spans of a login that was taken must not be overwritten by another pattern's try */
-        if (j->best_pattern && weight(j->best.verdict) >= weight(MATCH_RESTART))
+        if (j->best_pattern && weight(j->best->verdict) >= weight(MATCH_RESTART))
                 return;
+        if (!is_candidate(j, p)) {
+                j->best_pattern = j->best_pattern ? j->best_pattern : p;
+                return;
+        }
         judge(j, p, &login);
-        if (!j->best_pattern || weight(login.verdict) > weight(j->best.verdict)) {
-                j->best = login;
+        if (!j->best_pattern || weight(login.verdict) > weight(j->best->verdict)) {
+                *j->best = login;
                 j->best_pattern = p;
         }
 }
@@ -408,19 +416,22 @@ static void each_pattern(Judging *j, const PatternSelection *selection, uint32_t
 
 void pattern_set_match(PatternSet *s, StreamState *streams, const Record *record,
         const PatternSelection *selection, Login *ret) {
-        Judging j = {
-                .set = s,
-                .streams = streams,
-                .record = record,
-                .best = {.verdict = MATCH_NONE, .source = record->source},
-        };
         uint32_t first = pattern_set_find_identifier(s, record->identifier);
+        Judging j;
 
+        /* not as a whole: there is much in it that few records need */
+        j.set = s;
+        j.streams = streams;
+        j.record = record;
+        j.fetched = 0;
+        j.torn = false;
+        j.best = ret;
+        j.best_pattern = NULL;
+        *ret = (Login){.verdict = MATCH_NONE, .source = record->source};
         each_pattern(&j, selection, first, watch_stream);
         each_pattern(&j, selection, first, judge_better);
         if (j.best_pattern)
-                count(j.best_pattern, j.best.verdict);
-        if (j.best.verdict == MATCH_NONE && !j.best.reason)
-                j.best.pattern = NULL;
-        *ret = j.best;
+                count(j.best_pattern, ret->verdict);
+        if (ret->verdict == MATCH_NONE && !ret->reason)
+                ret->pattern = NULL;
 }

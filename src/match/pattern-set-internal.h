@@ -5,6 +5,7 @@
  * lets them judge a record. */
 
 #include "basic/hash-index.h"
+#include "match/identifier-key.h"
 #include "match/pattern-set.h"
 
 #define SERVICE_MAX_BYTES 64
@@ -17,14 +18,10 @@ typedef struct Reference {
 } Reference;
 
 /* An identifier that was looked up lately. A host logs under a few dozen; a stranger's can only push others
- * out. They stand in pairs, since two of them will meet. */
-#define RECENT_SIZE 512
-#define RECENT_IDENTIFIER_BYTES 27
-
+ * out. Longer ones are looked up each time. */
 typedef struct Recent {
+        IdentifierKey key; /* size 0: empty */
         uint32_t first;
-        uint8_t size; /* 0: empty */
-        char identifier[RECENT_IDENTIFIER_BYTES];
 } Recent;
 
 struct PatternSet {
@@ -33,8 +30,8 @@ struct PatternSet {
         Reference *references;
         uint32_t n_references;
         HashIndex by_identifier;
-        Recent recent[RECENT_SIZE];
-        char service[SERVICE_MAX_BYTES]; /* lower case, of the last match */
+        Recent recent[IDENTIFIER_KEY_PAIRS][2]; /* the newer one first */
+        char service[SERVICE_MAX_BYTES];        /* lower case, of the last match */
         char reason[512];
 };
 

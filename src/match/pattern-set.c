@@ -197,30 +197,22 @@ int pattern_set_identifiers(const PatternSet *s, StringList *ret) {
         return 0;
 }
 
-static bool is_recent(const Recent *e, Span identifier) {
-        return e->size == identifier.size && memcmp(e->identifier, identifier.data, identifier.size) == 0;
-}
-
 uint32_t pattern_set_find_identifier(PatternSet *s, Span identifier) {
-        uint64_t head = 0, tail = 0;
-        size_t n = identifier.size, k = MIN(n, sizeof(head));
+        IdentifierKey key = identifier_key(identifier);
         Recent *e;
 
-        if (n == 0)
+        if (key.size == 0)
                 return HASH_INDEX_NONE;
-        if (n > RECENT_IDENTIFIER_BYTES)
+        if (key.size > IDENTIFIER_KEY_BYTES)
                 return hash_index_find(&s->by_identifier, identifier, reference_equal, s->references);
-        memcpy(&head, identifier.data, k);
-        memcpy(&tail, identifier.data + n - k, k);
-        e = &s->recent[((head ^ (tail << 1) ^ n) * UINT64_C(0x9e3779b97f4a7c15)) >> 56 << 1];
-        if (is_recent(&e[0], identifier))
+        e = s->recent[identifier_key_pair(&key)];
+        if (identifier_key_equal(&e[0].key, &key))
                 return e[0].first;
-        if (is_recent(&e[1], identifier))
+        if (identifier_key_equal(&e[1].key, &key))
                 return e[1].first;
         e[1] = e[0];
         e[0].first = hash_index_find(&s->by_identifier, identifier, reference_equal, s->references);
-        e[0].size = (uint8_t) n;
-        memcpy(e[0].identifier, identifier.data, n);
+        e[0].key = key;
         return e[0].first;
 }
 

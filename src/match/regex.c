@@ -18,7 +18,8 @@ struct Regex {
         pcre2_code *code;
         pcre2_match_data *data;
         pcre2_match_context *context;
-        bool jit;
+        bool jit; /* machine code is wanted, or there */
+        bool jit_made;
         size_t unbounded_at; /* see regex_unbounded_at() */
         uint8_t n_numbers[_REGEX_GROUP_MAX];
         uint16_t numbers[_REGEX_GROUP_MAX][NUMBERS_MAX];
@@ -147,7 +148,7 @@ int regex_new(const char *text, bool jit, Regex **ret, char reterr[static REGEX_
         if (find_groups(r, reterr) < 0)
                 return -EINVAL;
         r->unbounded_at = find_unbounded(text);
-        r->jit = jit && pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0;
+        r->jit = jit;
         *ret = TAKE_PTR(r);
         return 0;
 }
@@ -194,11 +195,19 @@ uint32_t regex_steps(Regex *r, Span subject, uint32_t max) {
         return low;
 }
 
+/* Machine code for all patterns takes longer to make than some ten thousand lines take to read, and most
+ * logs are of one server or two: it is made at the first match. */
+static bool has_jit(Regex *r) {
+        if (r->jit && !r->jit_made)
+                r->jit = r->jit_made = pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0;
+        return r->jit;
+}
+
 int regex_match(Regex *r, Span subject, RegexMatch *ret) {
         const PCRE2_SIZE *offsets;
         int n = PCRE2_ERROR_MATCHLIMIT;
 
-        if (r->jit)
+        if (has_jit(r))
                 n = pcre2_match(r->code, (PCRE2_SPTR) subject.data, subject.size, 0, 0, r->data, r->context);
         /* machine code counts its steps differently; the interpreter has the last word, as in the daemon */
         if (n == PCRE2_ERROR_MATCHLIMIT || n == PCRE2_ERROR_JIT_STACKLIMIT)

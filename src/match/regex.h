@@ -23,8 +23,8 @@ typedef struct Regex Regex;
 #define REGEX_REASON_BYTES 256
 
 /* Compiles `text`: bytes, not UTF; only the named groups of RegexGroup; a name may stand in several
- * alternatives. It must begin with \A and end with \z. With `jit` it is also made into machine code, which
- * MemoryDenyWriteExecute= forbids to the daemon.
+ * alternatives. It must begin with \A and end with \z. With `jit` the first match also makes it into machine
+ * code, which MemoryDenyWriteExecute= forbids to the daemon.
  * Returns 0, -ENOMEM, or -EINVAL with the reason. */
 int regex_new(const char *text, bool jit, Regex **ret, char reterr[static REGEX_REASON_BYTES]);
 Regex *regex_free(Regex *r);
