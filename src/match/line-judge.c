@@ -18,9 +18,9 @@
 
 /* An identifier, and who is to be asked. */
 typedef struct CacheEntry {
-        IdentifierKey key; /* size 0: empty */
-        bool known;        /* a pattern has it */
-        PatternSelection similar;
+        IdentifierKey key;         /* size 0: empty */
+        bool known;                /* a pattern has it */
+        PatternSelection patterns; /* that have it; of an unknown one, those with one that is part of it */
 } CacheEntry;
 
 struct LineJudge {
@@ -81,10 +81,10 @@ LineJudge *line_judge_free(LineJudge *j) {
                 pattern_selection_done(&j->without_syslog[h]);
         }
         for (size_t i = 0; i < IDENTIFIER_KEY_PAIRS; i++) {
-                pattern_selection_done(&j->cache[i][0].similar);
-                pattern_selection_done(&j->cache[i][1].similar);
+                pattern_selection_done(&j->cache[i][0].patterns);
+                pattern_selection_done(&j->cache[i][1].patterns);
         }
-        pattern_selection_done(&j->uncached.similar);
+        pattern_selection_done(&j->uncached.patterns);
         free(j);
         return NULL;
 }
@@ -110,18 +110,25 @@ static bool is_similar(const Pattern *p, Span identifier) {
         return false;
 }
 
+static bool has_identifier(const Pattern *p, Span identifier) {
+        for (size_t i = 0; i < p->identifiers.n; i++)
+                if (span_equal_string(identifier, p->identifiers.items[i]))
+                        return true;
+        return false;
+}
+
 /* Finds out whose identifier this is, or whose renamed one it may be. Without memory that is nobody's. */
 static void look_up(const LineJudge *j, Span identifier, CacheEntry *e) {
-        const PatternSelection *all = &j->by_head[LOG_HEAD_SYSLOG];
+        size_t n;
+        Pattern *const *all = pattern_set_patterns(j->set, &n);
 
-        pattern_selection_done(&e->similar);
+        pattern_selection_done(&e->patterns);
         e->known = pattern_set_knows(j->set, identifier);
-        if (e->known)
-                return;
-        e->similar.patterns = calloc(all->n + 1, sizeof(Pattern *));
-        for (size_t i = 0; e->similar.patterns && i < all->n; i++)
-                if (is_similar(all->patterns[i], identifier))
-                        e->similar.patterns[e->similar.n++] = all->patterns[i];
+        e->patterns.patterns = calloc(n + 1, sizeof(Pattern *));
+        for (size_t i = 0; e->patterns.patterns && i < n; i++)
+                if (e->known ? has_identifier(all[i], identifier)
+                             : all[i]->heads[LOG_HEAD_SYSLOG] && is_similar(all[i], identifier))
+                        e->patterns.patterns[e->patterns.n++] = all[i];
 }
 
 static const CacheEntry *find_identifier(LineJudge *j, Span identifier) {
@@ -214,14 +221,24 @@ static void ask(LineJudge *j, const LogLine *line, bool cut, usec_t now, const P
         }
 }
 
+/* Whether one of these patterns could say something of the message, or must know of it. For most lines none
+ * does, and that is then all that is asked. */
+static bool concerns(const PatternSelection *selection, Span message) {
+        for (size_t i = 0; i < selection->n; i++)
+                if (selection->patterns[i]->tears_at > 0 ||
+                        literal_set_matches(&selection->patterns[i]->hint_set, message))
+                        return true;
+        return false;
+}
+
 static bool judge_syslog(LineJudge *j, Span line, bool cut, usec_t now, LogLine *parsed, Login *ret) {
         const CacheEntry *e;
 
         if (!log_line_parse(line, LOG_HEAD_SYSLOG, parsed))
                 return false;
         e = find_identifier(j, parsed->identifier);
-        if (e->known || e->similar.n > 0)
-                ask(j, parsed, cut, now, e->known ? NULL : &e->similar, ret);
+        if (concerns(&e->patterns, parsed->message))
+                ask(j, parsed, cut, now, e->known ? NULL : &e->patterns, ret);
         return true;
 }
 

@@ -34,13 +34,13 @@ static void test_none(void **state _unused_) {
         literal_set_done(&s);
 }
 
-/* Short texts over a small alphabet meet every case. */
+/* Short texts over a small alphabet, of which the literals may be parts, meet every case. */
 static void test_like_memmem(void **state _unused_) {
         static const char alphabet[] = "aB <";
         uint64_t seed = 42;
 
         for (unsigned round = 0; round < 20000; round++) {
-                char words[3][5], text[24];
+                char words[3][9], text[40];
                 char *texts[4] = {words[0], words[1], words[2], NULL};
                 size_t size = next_random(&seed) % sizeof(text);
                 bool wanted = false;
@@ -49,10 +49,12 @@ static void test_like_memmem(void **state _unused_) {
                 for (size_t i = 0; i < size; i++)
                         text[i] = alphabet[next_random(&seed) % 4];
                 for (size_t i = 0; i < 3; i++) {
-                        size_t n = 1 + next_random(&seed) % 4;
+                        size_t n = 1 + next_random(&seed) % 8, from = next_random(&seed) % sizeof(text);
 
                         for (size_t k = 0; k < n; k++)
                                 words[i][k] = alphabet[next_random(&seed) % 4];
+                        if (from + n <= size && next_random(&seed) % 8 == 0)
+                                memcpy(words[i], text + from, n);
                         words[i][n] = 0;
                         wanted |= memmem(text, size, words[i], n) != NULL;
                 }
