@@ -53,6 +53,8 @@ class Event:
     saved:   it was settled when the daemon stopped well, so it is in the state, and need not be read again
     session_sure: the daemon cannot have forgotten that the session is open
     named:   the daemon knows whose login it was
+    longer:  when it crashed, more was published than the login itself gives: its session was open, or TTL= had changed. Who
+             was that for? The line, read again, does not tell
     timed:   it knows when that was
     again:   it was settled before a crash, and is to be read again
     """
@@ -67,6 +69,7 @@ class Event:
         self.policy = more.get("policy")
         self.sure = more.get("sure", True)
         self.session_sure = self.named = self.timed = True
+        self.longer = False
         self.settled = more.get("settled", False)
         self.saved = self.again = False
         self.source = more.get("source")  # the input it came by: its sessions, streams and halves are its own
@@ -263,7 +266,7 @@ class Model:
             if not e.settled:
                 e.settled = True
                 e.late = min(e.late, now)
-            e.named |= self.can_be_read_again(e)
+            e.named |= self.can_be_read_again(e) and not e.longer
             for f in e.files:
                 f.seen = True
 
@@ -275,8 +278,9 @@ class Model:
         """What was published is known, but not by whose login, if that is not published."""
         for e in self.events():
             e.again = e.settled and not e.saved
+            e.longer |= bool(e.key) or len(set(self._ttls(e.number))) > 1
             # an imported login has none in any case
-            e.named &= (self.publish_users and bool(e.files)) or e.saved or e.kind != "login"
+            e.named &= (self.publish_users and bool(e.files)) or (e.saved and not e.longer) or e.kind != "login"
             if not e.timed and not e.saved:
                 e.settled = False
                 e.sure &= self.can_be_read_again(e)
