@@ -26,9 +26,16 @@ static bool one_of(Span *s, const char *set) {
         return true;
 }
 
+/* A leap second is the last of its day again: the next one may have another date than mktime(3) is asked
+ * for.
+ */
 static bool clock_time(Span *s, struct tm *tm) {
-        return digits(s, 2, &tm->tm_hour) && one_of(s, ":") && digits(s, 2, &tm->tm_min) && one_of(s, ":") &&
-               digits(s, 2, &tm->tm_sec) && tm->tm_hour < 24 && tm->tm_min < 60 && tm->tm_sec < 61;
+        if (!digits(s, 2, &tm->tm_hour) || !one_of(s, ":") || !digits(s, 2, &tm->tm_min) ||
+                !one_of(s, ":") || !digits(s, 2, &tm->tm_sec) || tm->tm_hour > 23 || tm->tm_min > 59 ||
+                tm->tm_sec > 60)
+                return false;
+        tm->tm_sec = MIN(tm->tm_sec, 59);
+        return true;
 }
 
 /* mktime(3) in the clock's zone. The process has one thread, so its TZ may be changed for the length of
@@ -212,7 +219,7 @@ static bool recall(const LogClock *clock, Span stamp, usec_t now, usec_t *ret) {
         uint64_t second;
 
         if (n == 0 || n != clock->minute_size || memcmp(stamp.data, clock->minute, n) != 0 ||
-                parse_u64(span_skip(stamp, n + 1), 60, &second) < 0)
+                parse_u64(span_skip(stamp, n + 1), 59, &second) < 0)
                 return false;
         /* the same text an hour later is another minute, when the clocks are set back; and a later second of
          * a minute that is ahead may be one of last year */
@@ -222,14 +229,13 @@ static bool recall(const LogClock *clock, Span stamp, usec_t now, usec_t *ret) {
         return true;
 }
 
-/* By its seconds as they are written: a leap second is the next minute's first, and there were zones off by
- * less than a minute. */
+/* By its seconds as they are written: there were zones off by less than a minute. */
 static void remember(LogClock *clock, Span stamp, usec_t t) {
         size_t n = minute_of(stamp);
         uint64_t second;
 
         clock->minute_size = 0;
-        if (n == 0 || parse_u64(span_skip(stamp, n + 1), 60, &second) < 0)
+        if (n == 0 || parse_u64(span_skip(stamp, n + 1), 59, &second) < 0)
                 return;
         clock->minute_size = n;
         memcpy(clock->minute, stamp.data, n);

@@ -109,6 +109,21 @@ static void test_leap_day(_unused_ void **state) {
         assert_int_equal(stamp_in("UTC", 0, march, "2024-02-29 12:00:00"), day);
 }
 
+/* A leap second is the last of its day once more, whether its minute was seen before or not. */
+static void test_leap_second(_unused_ void **state) {
+        const usec_t eve = UINT64_C(1798761599) * SEC; /* 2026-12-31 23:59:59 UTC */
+        LogClock clock = {.zone = (char *) "UTC"};
+        usec_t t;
+
+        assert_int_equal(stamp_in("UTC", 0, eve + 5 * SEC, "Dec 31 23:59:60"), eve);
+        assert_int_equal(stamp_in("UTC", 0, eve + 5 * SEC, "2026-12-31T23:59:60Z"), eve);
+        for (unsigned i = 0; i < 2; i++) {
+                assert_ok(log_stamp_parse(
+                        &clock, span_from_string(i ? "Dec 31 23:59:60" : "Dec 31 23:59:59"), eve + SEC, &t));
+                assert_int_equal(t, eve);
+        }
+}
+
 static void test_zones(_unused_ void **state) {
         assert_int_equal(stamp_in("Europe/Berlin", 0, NOW, "Nov 21 02:02:03"), NOW);
         assert_int_equal(stamp_in("America/New_York", 0, NOW, "Nov 20 20:02:03"), NOW);
@@ -189,6 +204,7 @@ int main(void) {
                 cmocka_unit_test(test_garbage),
                 cmocka_unit_test(test_years),
                 cmocka_unit_test(test_leap_day),
+                cmocka_unit_test(test_leap_second),
                 cmocka_unit_test(test_zones),
                 cmocka_unit_test(test_environment),
                 cmocka_unit_test(test_clock_changes),
