@@ -56,7 +56,7 @@ uint64_t siphash24(const void *data, size_t size, const uint64_t key[static 2]) 
         return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static uint32_t hash_key(Span key) {
+uint32_t hash_index_hash(Span key) {
         static uint64_t seed[2];
         static bool seeded;
 
@@ -74,7 +74,7 @@ uint32_t hash_index_find(const HashIndex *h, Span key, HashIndexEqual equal, con
 
         if (h->used == 0)
                 return HASH_INDEX_NONE;
-        hash = hash_key(key);
+        hash = hash_index_hash(key);
         for (uint32_t i = hash & h->mask; h->slots[i].index != HASH_INDEX_NONE; i = (i + 1) & h->mask)
                 if (h->slots[i].hash == hash && equal(items, h->slots[i].index, key))
                         return h->slots[i].index;
@@ -116,7 +116,7 @@ int hash_index_add(HashIndex *h, Span key, uint32_t index) {
                 if (r < 0)
                         return r;
         }
-        place(h->slots, h->mask, (HashSlot){hash_key(key), index});
+        place(h->slots, h->mask, (HashSlot){hash_index_hash(key), index});
         h->used++;
         return 0;
 }
@@ -124,7 +124,7 @@ int hash_index_add(HashIndex *h, Span key, uint32_t index) {
 void hash_index_remove(HashIndex *h, Span key, uint32_t index) {
         uint32_t i, hole;
 
-        for (i = hash_key(key) & h->mask; h->slots[i].index != index; i = (i + 1) & h->mask)
+        for (i = hash_index_hash(key) & h->mask; h->slots[i].index != index; i = (i + 1) & h->mask)
                 assert(h->slots[i].index != HASH_INDEX_NONE);
         hole = i;
         for (i = (i + 1) & h->mask; h->slots[i].index != HASH_INDEX_NONE; i = (i + 1) & h->mask)

@@ -30,5 +30,8 @@ void hash_index_remove(HashIndex *h, Span key, uint32_t index);
 
 void hash_index_done(HashIndex *h);
 
+/* The hash of a key, under the seed of this process. */
+uint32_t hash_index_hash(Span key);
+
 /* SipHash-2-4 (Aumasson and Bernstein, 2012) of `data` under a 128-bit key. */
 uint64_t siphash24(const void *data, size_t size, const uint64_t key[static 2]);

@@ -28,7 +28,7 @@ static bool find_record(const GrantTable *t, const IpNetwork *network, uint64_t 
         if (i == HASH_INDEX_NONE)
                 return revocation_table_has(t->revocations, network) &&
                        grant_table_is_inside_wider(t, network);
-        g = &t->grants[i];
+        g = grant_store_at(t, i);
         if (g->published <= now)
                 return false;
         ret->verdict = RELAY_ALLOW;

@@ -21,20 +21,31 @@ static usec_t revocation_time(const Grant *g, usec_t now) {
         return last > now && last <= now + USEC_PER_SEC ? last : now;
 }
 
+/* True if there is a grant of this number, and it lies in the network (NULL: any). */
+static bool is_inside(const GrantTable *t, uint32_t i, const IpNetwork *network) {
+        const Grant *g = grant_store_at(t, i);
+        IpNetwork own;
+
+        if (grant_store_is_free(g))
+                return false;
+        own = grant_store_network(t, g);
+        return !network || ip_network_contains(network, &own);
+}
+
 /* Of all grants of a network, or of all (NULL). */
 static usec_t revocation_time_inside(const GrantTable *t, const IpNetwork *network, usec_t now) {
         usec_t at = now;
 
         for (uint32_t i = 0; i < t->n; i++)
-                if (t->grants[i].network.length != FREE_LENGTH &&
-                        (!network || ip_network_contains(network, &t->grants[i].network)))
-                        at = MAX(at, revocation_time(&t->grants[i], now));
+                if (is_inside(t, i, network))
+                        at = MAX(at, revocation_time(grant_store_at(t, i), now));
         return at;
 }
 
 void grant_table_take_away(GrantTable *t, uint32_t i, const char *reason, usec_t now, int *error) {
-        Revocation revocation = {t->grants[i].network, revocation_time(&t->grants[i], now), 0,
-                keep_until(t, now / USEC_PER_SEC), 0};
+        const Grant *g = grant_store_at(t, i);
+        Revocation revocation = {
+                grant_store_network(t, g), revocation_time(g, now), 0, keep_until(t, now / USEC_PER_SEC), 0};
         int r = revocation_table_put(t->revocations, &revocation);
 
         if (r < 0)
@@ -46,8 +57,7 @@ static int revoke_inside(GrantTable *t, const IpNetwork *network) {
         int ended = 0;
 
         for (uint32_t i = 0; i < t->n; i++)
-                if (t->grants[i].network.length != FREE_LENGTH &&
-                        ip_network_contains(network, &t->grants[i].network)) {
+                if (is_inside(t, i, network)) {
                         grant_table_end(t, i, GRANT_EVENT_REVOKED, "by hand");
                         ended++;
                 }
@@ -73,7 +83,7 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
         if (target.length < 128)
                 revocation.at = revocation_time_inside(t, &target, now);
         else if (i != HASH_INDEX_NONE)
-                revocation.at = revocation_time(&t->grants[i], now);
+                revocation.at = revocation_time(grant_store_at(t, i), now);
         /* if it can't be noted, what there is ends all the same */
         r = revocation_table_put(t->revocations, &revocation);
         if (target.length < 128)
@@ -95,9 +105,9 @@ static int revoke_named(GrantTable *t, Span user, usec_t now, int *error) {
         int ended = 0;
 
         for (uint32_t i = 0; (number != USER_NONE || forgotten) && i < t->n; i++) {
-                const Grant *g = &t->grants[i];
+                const Grant *g = grant_store_at(t, i);
 
-                if (g->network.length == FREE_LENGTH)
+                if (grant_store_is_free(g))
                         continue;
                 if (number != USER_NONE && g->user == number)
                         grant_table_take_away(t, i, "its user was revoked by hand", now, error);
@@ -136,7 +146,7 @@ int grant_table_revoke_all(GrantTable *t, usec_t now) {
 
         revocation_table_put_all(t->revocations, revocation_time_inside(t, NULL, now));
         for (uint32_t i = 0; i < t->n; i++)
-                if (t->grants[i].network.length != FREE_LENGTH)
+                if (is_inside(t, i, NULL))
                         grant_table_end(t, i, GRANT_EVENT_REVOKED, "all were revoked by hand");
         return ended;
 }

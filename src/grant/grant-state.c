@@ -21,7 +21,7 @@ static void encode_lease(void *userdata, uint32_t user, uint32_t last) {
 /* All who have logged in there count for MaxUsersPerAddress= and MaxAddressesPerUser= after a restart, too.
  */
 static void encode_leases(const GrantTable *t, const LeaseList *leases, ByteWriter *w) {
-        byte_writer_u32(w, leases->n);
+        byte_writer_u32(w, user_table_count_leases(t->users, leases));
         user_table_each_lease(t->users, leases, encode_lease, &(LeaseEncoding){t, w});
 }
 
@@ -40,11 +40,13 @@ void grant_table_encode(const GrantTable *t, ByteWriter *w) {
         byte_writer_u32(w, t->forgotten_until);
         byte_writer_u32(w, t->used);
         for (uint32_t i = 0; i < t->n; i++) {
-                const Grant *g = &t->grants[i];
+                const Grant *g = grant_store_at(t, i);
+                IpNetwork network;
 
-                if (g->network.length == FREE_LENGTH)
+                if (grant_store_is_free(g))
                         continue;
-                byte_writer_raw(w, &g->network, sizeof(g->network));
+                network = grant_store_network(t, g);
+                byte_writer_raw(w, &network, sizeof(network));
                 byte_writer_u32(w, flags_of(g));
                 byte_writer_u32(w, g->service);
                 byte_writer_u32(w, g->pattern);
@@ -60,12 +62,14 @@ void grant_table_encode(const GrantTable *t, ByteWriter *w) {
 
 void grant_table_encode_manual(const GrantTable *t, ByteWriter *w) {
         for (uint32_t i = 0; i < t->n; i++) {
-                const Grant *g = &t->grants[i];
+                const Grant *g = grant_store_at(t, i);
+                IpNetwork network;
 
-                if (g->network.length == FREE_LENGTH || !g->manual)
+                if (grant_store_is_free(g) || !g->manual)
                         continue;
-                byte_writer_raw(w, &g->network, sizeof(g->network));
-                byte_writer_u32(w, g->manual_until);
+                network = grant_store_network(t, g);
+                byte_writer_raw(w, &network, sizeof(network));
+                byte_writer_u32(w, manual_table_get(&t->manual, i));
                 byte_writer_u32(w, g->since);
                 byte_writer_u32(w, g->last);
                 byte_writer_text(w, user_table_name(t->users, g->user));
@@ -80,19 +84,27 @@ bool grant_table_decode_revocations(GrantTable *t, Span bytes) {
         return revocation_table_decode(t->revocations, bytes);
 }
 
+/* A grant as it was saved or published. */
+typedef struct SavedGrant {
+        IpNetwork network;
+        bool manual, unnamed, forgotten;
+        uint16_t service, pattern, source; /* in the table's names */
+        uint32_t until, since, last;
+} SavedGrant;
+
 /* Somebody's login was the last. */
 static void note_user(GrantTable *t, uint32_t i, Span user) {
-        Grant *g = &t->grants[i];
+        Grant *g = grant_store_at(t, i);
 
         grant_table_set_user(t, g, user);
         if (g->user != USER_NONE && !policy_is_shared_user(t->policy, user))
-                (void) user_table_lease(t->users, g->user, i, &g->leases, g->last, 0, UINT32_MAX);
+                (void) user_table_lease(t->users, g->user, i, g->last, 0, UINT32_MAX);
 }
 
 /* A login has made a grant by hand longer, which has been taken back by itself. Whoever gives by hand makes
  * an end of what was before, a revocation included: so none from before that counts. */
-static void restore_longer(GrantTable *t, uint32_t i, const Grant *saved, Span user, uint64_t now) {
-        Grant *g = &t->grants[i];
+static void restore_longer(GrantTable *t, uint32_t i, const SavedGrant *saved, Span user, uint64_t now) {
+        Grant *g = grant_store_at(t, i);
 
         if (!g->manual || saved->manual || saved->last < g->last ||
                 (saved->last == g->last && saved->until <= g->until))
@@ -100,8 +112,8 @@ static void restore_longer(GrantTable *t, uint32_t i, const Grant *saved, Span u
         g->last = (uint32_t) MIN((uint64_t) saved->last, MAX((uint64_t) g->last, now + 1));
         g->until = MAX(g->until, MIN(saved->until, grant_table_longest(t, g)));
         g->published = grant_table_publishable(t, g, now);
-        g->service = saved->service;
-        g->source = saved->source;
+        grant_store_set_service(g, saved->service);
+        grant_store_set_source(g, saved->source);
         g->unnamed = saved->unnamed;
         g->forgotten = saved->forgotten;
         note_user(t, i, user);
@@ -109,12 +121,12 @@ static void restore_longer(GrantTable *t, uint32_t i, const Grant *saved, Span u
 }
 
 /* Puts one saved grant back, if it may still be. Returns false without memory. */
-static bool restore(GrantTable *t, const Grant *saved, Span user, uint64_t now) {
+static bool restore(GrantTable *t, const SavedGrant *saved, Span user, uint64_t now) {
         IpNetwork host = ip_network_of(&saved->network.addr, 128);
         uint32_t i;
         Grant *g;
 
-        if (saved->until <= now || grant_table_judge_again(t, saved, user) ||
+        if (saved->until <= now || grant_table_judge_again(t, &saved->network, saved->manual, user) ||
                 /* who grants by hand may do it for a blocked user, too */
                 revocation_table_refuses(t->revocations, &host, saved->manual ? SPAN_NONE : user,
                         (usec_t) saved->last * USEC_PER_SEC, now))
@@ -128,18 +140,21 @@ static bool restore(GrantTable *t, const Grant *saved, Span user, uint64_t now) 
                 return true;
         if (grant_store_add(t, &saved->network, saved->until, &i) < 0)
                 return false;
-        g = &t->grants[i];
+        g = grant_store_at(t, i);
         g->manual = saved->manual;
         g->unnamed = saved->unnamed;
         g->forgotten = saved->forgotten;
-        g->service = saved->service;
-        g->pattern = saved->pattern;
-        g->source = saved->source;
+        grant_store_set_service(g, saved->service);
+        grant_store_set_pattern(g, saved->pattern);
+        grant_store_set_source(g, saved->source);
         g->since = saved->since;
         g->last = saved->last;
-        g->manual_until = g->manual ? saved->until : 0;
-        grant_table_bound(g, now);
-        g->until = g->manual ? g->manual_until : grant_table_publishable(t, g, now);
+        if (g->manual && manual_table_put(&t->manual, i, saved->until) < 0) {
+                grant_store_remove(t, i);
+                return false;
+        }
+        grant_table_bound(t, i, now);
+        g->until = g->manual ? manual_table_get(&t->manual, i) : grant_table_publishable(t, g, now);
         g->published = grant_table_publishable(t, g, now);
         grant_store_sift(t, g->heap);
         if (g->manual) {
@@ -152,9 +167,8 @@ static bool restore(GrantTable *t, const Grant *saved, Span user, uint64_t now) 
 
 /* ---- grants by hand ---- */
 
-static void read_manual(ByteReader *r, Grant *ret, Span *ret_user) {
-        *ret = (Grant){
-                .manual = true, .user = USER_NONE, .leases = LEASE_LIST_INIT, .sessions = SESSION_LIST_INIT};
+static void read_manual(ByteReader *r, SavedGrant *ret, Span *ret_user) {
+        *ret = (SavedGrant){.manual = true};
         byte_reader_raw(r, &ret->network, sizeof(ret->network));
         ret->until = byte_reader_u32(r);
         ret->since = byte_reader_u32(r);
@@ -164,8 +178,8 @@ static void read_manual(ByteReader *r, Grant *ret, Span *ret_user) {
 
 bool grant_table_decode_manual(GrantTable *t, Span bytes, usec_t now) {
         ByteReader all = BYTE_READER(bytes), r = all;
+        SavedGrant g;
         Span user;
-        Grant g;
 
         while (all.rest.size > 0) {
                 read_manual(&all, &g, &user);
@@ -184,7 +198,7 @@ bool grant_table_decode_manual(GrantTable *t, Span bytes, usec_t now) {
 
 /* What the saved grants say of one that was made by hand counts no more once those have been taken back by
  * themselves, but a login there may have come later. */
-static void as_login(GrantTable *t, Grant *saved) {
+static void as_login(GrantTable *t, SavedGrant *saved) {
         if (!saved->manual || !t->manual_known)
                 return;
         saved->manual = false;
@@ -228,7 +242,7 @@ static uint16_t number_of(Decoding *d, uint32_t saved) {
 }
 
 /* The sessions of the grant `i`; HASH_INDEX_NONE: they are read and forgotten. */
-static bool decode_sessions(Decoding *d, const Grant *saved, uint32_t i) {
+static bool decode_sessions(Decoding *d, const SavedGrant *saved, uint32_t i) {
         uint32_t n = byte_reader_u32(&d->r);
         GrantTable *t = d->t;
 
@@ -242,10 +256,10 @@ static bool decode_sessions(Decoding *d, const Grant *saved, uint32_t i) {
                 if (i != HASH_INDEX_NONE && t->policy->max_session > 0)
                         (void) session_table_open(t->sessions, name,
                                 (SessionScope){number_of(d, pattern), number_of(d, source), machine}, i,
-                                &t->grants[i].sessions, (uint32_t) MIN((uint64_t) opened, d->now));
+                                &grant_store_at(t, i)->sessions, (uint32_t) MIN((uint64_t) opened, d->now));
         }
-        if (i != HASH_INDEX_NONE && !t->grants[i].manual) {
-                Grant *g = &t->grants[i];
+        if (i != HASH_INDEX_NONE && !grant_store_at(t, i)->manual) {
+                Grant *g = grant_store_at(t, i);
 
                 g->until = MIN(saved->until, grant_table_longest(t, g));
                 g->published = grant_table_publishable(t, g, d->now);
@@ -267,15 +281,15 @@ static bool decode_leases(Decoding *d, uint32_t i) {
                 user = user_table_intern(t->users, name);
                 if (user == USER_NONE)
                         continue;
-                (void) user_table_lease(t->users, user, i, &t->grants[i].leases,
-                        MIN(last, t->grants[i].last), 0, UINT32_MAX);
+                (void) user_table_lease(
+                        t->users, user, i, MIN(last, grant_store_at(t, i)->last), 0, UINT32_MAX);
                 user_table_unref(t->users, user);
         }
         return !d->r.failed;
 }
 
 static bool decode_grant(Decoding *d) {
-        Grant g = {.user = USER_NONE, .leases = LEASE_LIST_INIT, .sessions = SESSION_LIST_INIT};
+        SavedGrant g = {0};
         uint32_t flags, service, pattern, source, i = HASH_INDEX_NONE;
         Span user;
 
@@ -337,21 +351,18 @@ bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
 static void note_unnamed(GrantTable *t, const IpNetwork *network, uint32_t until, bool is_forgotten) {
         uint32_t i = grant_store_find(t, network);
 
-        if (i == HASH_INDEX_NONE || t->grants[i].manual)
+        if (i == HASH_INDEX_NONE || grant_store_at(t, i)->manual)
                 return;
-        t->grants[i].unnamed = true;
-        t->grants[i].forgotten |= is_forgotten;
+        grant_store_at(t, i)->unnamed = true;
+        grant_store_at(t, i)->forgotten |= is_forgotten;
         if (is_forgotten)
                 t->forgotten_until = MAX(t->forgotten_until, until);
 }
 
 void grant_table_restore(
         GrantTable *t, const RelayEntry *entry, uint32_t ttl, bool is_forgotten, uint64_t now) {
-        Grant g = {
+        SavedGrant g = {
                 .network = entry->network,
-                .user = USER_NONE,
-                .leases = LEASE_LIST_INIT,
-                .sessions = SESSION_LIST_INIT,
                 .since = (uint32_t) now,
                 .until = (uint32_t) MIN(entry->until, (uint64_t) UINT32_MAX - 1),
         };
@@ -359,6 +370,7 @@ void grant_table_restore(
         int size = relay_user_decode(entry->user, name);
         Span user = size > 0 ? span_make(name, (size_t) size) : SPAN_NONE;
         bool by_user = t->policy->users.n > 0 || t->policy->deny_users.n > 0;
+        Grant *known;
         uint32_t i;
 
         t->restored_at = (uint32_t) now;
@@ -378,19 +390,21 @@ void grant_table_restore(
                 return;
         }
         /* the state knew it, but not its latest login */
-        if (g.until <= t->grants[i].until || g.until > now + t->policy->ttl + 1)
+        if (g.until <= grant_store_at(t, i)->until || g.until > now + t->policy->ttl + 1)
                 return;
+        known = grant_store_at(t, i);
         if (g.manual) {
-                t->grants[i].manual = true;
+                known->manual = true;
+                /* without memory it lasts as long as a login's */
                 if (!t->manual_known)
-                        t->grants[i].manual_until = g.until;
-                t->grants[i].pattern = g.pattern;
+                        (void) manual_table_put(&t->manual, i, g.until);
+                grant_store_set_pattern(known, g.pattern);
                 (void) grant_table_note_wide(t, i);
         }
-        t->grants[i].until = g.until;
-        t->grants[i].last = MAX(t->grants[i].last, g.last);
-        t->grants[i].published = grant_table_publishable(t, &t->grants[i], now);
-        grant_store_sift(t, t->grants[i].heap);
+        known->until = g.until;
+        known->last = MAX(known->last, g.last);
+        known->published = grant_table_publishable(t, known, now);
+        grant_store_sift(t, known->heap);
         if (user.size == 0)
                 note_unnamed(t, &g.network, g.until, is_forgotten);
         else if (!g.manual)

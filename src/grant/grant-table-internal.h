@@ -5,7 +5,9 @@
  * ends them, grant-revoke.c takes them away, grant-view.c shows them, grant-lookup.c
  * says who may relay, grant-state.c saves them. */
 
+#include "basic/hash-chain.h"
 #include "grant/grant-table.h"
+#include "grant/manual-table.h"
 #include "grant/revocation-table.h"
 #include "grant/session-table.h"
 #include "grant/user-table.h"
@@ -17,32 +19,36 @@
 #define NAMES_MAX 1024
 #define NAMES_WITH_SERVICES_MAX 512
 
+/* A million of them must stay small: see docs/performance.md before anything is added. */
 typedef struct Grant {
-        IpNetwork network; /* length 255: free, and then heap is the next free one */
-        bool manual : 1;
+        uint32_t address; /* IPv4: it is this; IPv6: its place among the addresses */
+        uint32_t service : 9, pattern : 10, source : 10; /* in names */
+        uint32_t manual : 1;
         /* somebody has logged in before a crash: a log will tell who; or none can */
-        bool unnamed : 1, forgotten : 1;
-        uint16_t service, pattern, source; /* in names */
-        uint32_t user;                     /* whose login was the last */
+        uint32_t unnamed : 1, forgotten : 1;
+        uint32_t user; /* whose login was the last */
         uint32_t until, since, last, published;
-        uint32_t manual_until; /* the end that was given by hand; `until` is later where a login is; 0: none
-                                */
-        uint32_t heap;         /* its place there */
-        LeaseList leases;
+        uint32_t heap;        /* its place there; of a free one: the next free one */
+        uint32_t link;        /* of the hash */
+        LeaseList leases;     /* and the network's length, as grant_store_network() knows it */
         SessionList sessions; /* while one is open the grant lasts, for MaxSession= at most */
 } Grant;
 
-#define FREE_LENGTH 255
+static_assert(NAMES_MAX == 1 << 10 && NAMES_WITH_SERVICES_MAX == 1 << 9, "the numbers fit into their bits");
+static_assert(sizeof(Grant) == 56, "a million of them must stay small");
 
 struct GrantTable {
         const Policy *policy;
         GrantListener listener;
         void *userdata;
-        Grant *grants;
+        ChunkArray grants;
         uint32_t n, used, free;
-        HashIndex index;
+        ChunkArray addresses; /* of IPv6; a free one begins with the number of the next */
+        uint32_t n_addresses, free_address;
+        HashChain by_network;
         uint32_t lengths[2][129]; /* [is IPv4][length, as in IpNetwork] -> how many grants have it */
-        uint32_t *heap;           /* grant numbers; the one that is due first comes first */
+        ChunkArray heap;          /* grant numbers; the one that is due first comes first */
+        ManualTable manual;       /* the ends that were given by hand; `until` is later where a login is */
         StringList names;
         UserTable *users;
         SessionTable *sessions;
@@ -56,11 +62,25 @@ struct GrantTable {
 
 /* ---- grant-store.c: an array of grants, found by network through a hash and by time through a heap ---- */
 
+/* What is needed before the first grant; and after the last one. Returns 0 or -ENOMEM. */
+int grant_store_init(GrantTable *t);
+void grant_store_done(GrantTable *t);
+
 /* The number of a name, which is added if it is new; 0, the number of "", when there is no room. The name of
  * a service never takes the last room. */
 uint16_t grant_store_name(GrantTable *t, Span name);
 uint16_t grant_store_service(GrantTable *t, Span name);
+void grant_store_set_service(Grant *g, uint16_t name);
+void grant_store_set_pattern(Grant *g, uint16_t name);
+void grant_store_set_source(Grant *g, uint16_t name);
 
+/* A grant, which stays where it is as long as it lasts. */
+static inline Grant *grant_store_at(const GrantTable *t, uint32_t i) {
+        return chunk_array_at(&t->grants, i);
+}
+
+bool grant_store_is_free(const Grant *g);
+IpNetwork grant_store_network(const GrantTable *t, const Grant *g);
 uint32_t grant_store_find(const GrantTable *t, const IpNetwork *n);
 /* Adds a grant that nobody has heard of yet. Returns 0 or -ENOMEM. */
 int grant_store_add(GrantTable *t, const IpNetwork *network, uint32_t until, uint32_t *ret);
@@ -69,6 +89,8 @@ void grant_store_remove(GrantTable *t, uint32_t i);
 
 /* When the grant is over, or shortly before the world would think so. */
 uint32_t grant_store_due(const GrantTable *t, uint32_t i);
+/* The number of the grant that is due first; there is one. */
+uint32_t grant_store_first(const GrantTable *t);
 /* Moves the grant at this place of the heap to where its due time belongs. */
 void grant_store_sift(GrantTable *t, uint32_t place);
 /* Orders the heap anew, when everything may be due at another time than before. */
@@ -84,7 +106,7 @@ uint32_t grant_table_longest(const GrantTable *t, const Grant *g);
 uint32_t grant_table_publishable(const GrantTable *t, const Grant *g, uint64_t now);
 void grant_table_set_user(GrantTable *t, Grant *g, Span name);
 /* A clock that was ahead when the grant was made must not make it last longer: it counts as made `now`. */
-void grant_table_bound(Grant *g, uint64_t now);
+void grant_table_bound(GrantTable *t, uint32_t i, uint64_t now);
 /* Notes a grant by hand for more than one host. Returns 0 or -errno. */
 int grant_table_note_wide(GrantTable *t, uint32_t i);
 /* Ends a grant that its own revocation keeps from coming back. One that can't be noted ends all the same,
@@ -93,6 +115,6 @@ void grant_table_take_away(GrantTable *t, uint32_t i, const char *reason, usec_t
 /* Tells the listener that the grant has ended, and removes it. */
 void grant_table_end(GrantTable *t, uint32_t i, GrantEventType type, const char *reason);
 /* Why a grant may no longer be, or NULL; of one by hand, what was given by hand. */
-const char *grant_table_judge_again(const GrantTable *t, const Grant *g, Span user);
+const char *grant_table_judge_again(const GrantTable *t, const IpNetwork *network, bool manual, Span user);
 /* True if something wider than the network is allowed. */
 bool grant_table_is_inside_wider(const GrantTable *t, const IpNetwork *network);

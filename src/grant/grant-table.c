@@ -23,8 +23,7 @@ int grant_table_new(const Policy *policy, GrantListener listener, void *userdata
         t->policy = policy;
         t->listener = listener;
         t->userdata = userdata;
-        t->free = NONE;
-        if (user_table_new(&t->users) < 0 || session_table_new(&t->sessions) < 0 ||
+        if (grant_store_init(t) < 0 || session_table_new(&t->sessions) < 0 ||
                 revocation_table_new(&t->revocations) < 0 ||
                 string_list_add(&t->names, SPAN_LITERAL("")) < 0)
                 return -ENOMEM;
@@ -35,13 +34,10 @@ int grant_table_new(const Policy *policy, GrantListener listener, void *userdata
 GrantTable *grant_table_free(GrantTable *t) {
         if (!t)
                 return NULL;
-        user_table_free(t->users);
+        grant_store_done(t);
         session_table_free(t->sessions);
         revocation_table_free(t->revocations);
         string_list_done(&t->names);
-        hash_index_done(&t->index);
-        free(t->grants);
-        free(t->heap);
         free(t->wide);
         free(t);
         return NULL;
@@ -50,14 +46,14 @@ GrantTable *grant_table_free(GrantTable *t) {
 /* The end as people should see it: nobody knows when an open session ends, only how long it is vouched for.
  */
 uint32_t grant_table_shown_until(const Grant *g) {
-        return g->sessions.n > 0 && !g->manual ? g->published : g->until;
+        return !session_list_is_empty(&g->sessions) && !g->manual ? g->published : g->until;
 }
 
 static void tell(GrantTable *t, GrantEventType type, uint32_t i, const char *reason) {
-        const Grant *g = &t->grants[i];
+        const Grant *g = grant_store_at(t, i);
         GrantEvent event = {
                 .type = type,
-                .network = g->network,
+                .network = grant_store_network(t, g),
                 .until = grant_table_shown_until(g),
                 .published = g->published,
                 .user = user_table_name(t->users, g->user),
@@ -101,12 +97,12 @@ uint32_t grant_table_publishable(const GrantTable *t, const Grant *g, uint64_t n
 }
 
 static void publish(GrantTable *t, uint32_t i, uint64_t now, GrantEventType type) {
-        Grant *g = &t->grants[i];
+        Grant *g = grant_store_at(t, i);
 
         g->published = grant_table_publishable(t, g, now);
         grant_store_sift(t, g->heap);
         /* whose session is open counts as if he had just logged in: MaxAddressesPerUser= */
-        if (g->sessions.n > 0)
+        if (!session_list_is_empty(&g->sessions))
                 user_table_touch(t->users, &g->leases, (uint32_t) now + t->policy->ttl / 16);
         tell(t, type, i, NULL);
 }
@@ -122,43 +118,52 @@ void grant_table_set_user(GrantTable *t, Grant *g, Span name) {
         g->user = user;
 }
 
-/* Counts the login's user at the address. Returns NULL, or why it may not be. */
-static const char *count_user(GrantTable *t, uint32_t i, const Login *login, uint64_t now) {
-        Grant *g = &t->grants[i];
-        uint32_t user;
+/* Counts the login's user at the address. Returns NULL and the user, whom there is one reference more to, or
+ * why it may not be. */
+static const char *count_user(
+        GrantTable *t, uint32_t i, const Login *login, uint64_t now, uint32_t *ret_user) {
+        uint32_t user = user_table_intern(t->users, login->user);
         int r;
 
-        if (login->user.size == 0 || policy_is_shared_user(t->policy, login->user))
+        if (login->user.size == 0 || policy_is_shared_user(t->policy, login->user)) {
+                *ret_user = user;
                 return NULL;
-        user = user_table_intern(t->users, login->user);
+        }
         if (user == USER_NONE)
                 return "its user can't be counted";
-        r = user_table_lease(t->users, user, i, &g->leases, (uint32_t) (login->time / USEC_PER_SEC),
-                alive_from(t, now), t->policy->max_addresses_per_user);
+        r = user_table_lease(t->users, user, i, (uint32_t) (login->time / USEC_PER_SEC), alive_from(t, now),
+                t->policy->max_addresses_per_user);
+        if (r >= 0) {
+                *ret_user = user;
+                return NULL;
+        }
         user_table_unref(t->users, user);
-        if (r == -EDQUOT)
-                return "its user logs in from too many addresses (MaxAddressesPerUser=): a stolen password?";
-        return r < 0 ? "its user can't be counted" : NULL;
+        return r == -EDQUOT ? "its user logs in from too many addresses (MaxAddressesPerUser=): a stolen "
+                              "password?"
+                            : "its user can't be counted";
 }
 
 /* Returns true if the address had to be given up. `before` is how many users it had. */
 static bool is_overcrowded(GrantTable *t, uint32_t i, uint32_t before, usec_t at, uint64_t now) {
-        Grant *g = &t->grants[i];
-        Revocation bar = {g->network, at, now + BAR_SECONDS, now + BAR_SECONDS, 0};
+        const Grant *g = grant_store_at(t, i);
+        IpNetwork network = grant_store_network(t, g);
+        Revocation bar = {network, at, now + BAR_SECONDS, now + BAR_SECONDS, 0};
+        uint32_t users = user_table_count_leases(t->users, &g->leases);
 
-        if (g->leases.n < MIN((uint32_t) CROWD, t->policy->max_users_per_address) ||
-                policy_is_many_users(t->policy, &g->network))
+        if (users < MIN((uint32_t) CROWD, t->policy->max_users_per_address) ||
+                policy_is_many_users(t->policy, &network))
                 return false;
-        if (g->leases.n >= t->policy->max_users_per_address) {
-                user_table_prune(t->users, &g->leases, alive_from(t, now));
-                if (g->leases.n >= t->policy->max_users_per_address) {
+        if (users >= t->policy->max_users_per_address) {
+                user_table_prune(t->users, i, alive_from(t, now));
+                users = user_table_count_leases(t->users, &g->leases);
+                if (users >= t->policy->max_users_per_address) {
                         (void) revocation_table_put(t->revocations, &bar);
                         grant_table_end(t, i, GRANT_EVENT_REVOKED,
                                 "too many users log in from it (MaxUsersPerAddress=): barred for a day");
                         return true;
                 }
         }
-        if (g->leases.n == CROWD && before < CROWD)
+        if (users == CROWD && before < CROWD)
                 tell(t, GRANT_EVENT_CROWDED, i,
                         "many users log in from it: a proxy that hides its clients?");
         return false;
@@ -178,7 +183,7 @@ static int find_or_add(GrantTable *t, const IpNetwork *network, uint32_t until, 
                 return -ENOSPC;
         if (grant_store_add(t, network, until, ret) < 0)
                 return -ENOMEM;
-        t->grants[*ret].since = (uint32_t) now;
+        grant_store_at(t, *ret)->since = (uint32_t) now;
         return 0;
 }
 
@@ -186,9 +191,9 @@ static int find_or_add(GrantTable *t, const IpNetwork *network, uint32_t until, 
 uint32_t grant_table_longest(const GrantTable *t, const Grant *g) {
         uint32_t until = g->last + t->policy->ttl;
 
-        return g->sessions.n == 0 ? until
-                                  : MAX(until, session_table_youngest(t->sessions, &g->sessions) +
-                                                       t->policy->max_session);
+        if (session_list_is_empty(&g->sessions))
+                return until;
+        return MAX(until, session_table_youngest(t->sessions, &g->sessions) + t->policy->max_session);
 }
 
 static uint64_t name_of_session(const GrantTable *t, const Login *login) {
@@ -197,7 +202,7 @@ static uint64_t name_of_session(const GrantTable *t, const Login *login) {
 }
 
 static void open_session(GrantTable *t, uint32_t i, const Login *login) {
-        Grant *g = &t->grants[i];
+        Grant *g = grant_store_at(t, i);
         SessionScope scope = {g->pattern, g->source, session_table_machine(t->sessions, login->machine)};
         uint32_t at = (uint32_t) (login->time / USEC_PER_SEC);
         uint64_t name;
@@ -205,13 +210,14 @@ static void open_session(GrantTable *t, uint32_t i, const Login *login) {
         if (login->key.size == 0 || t->policy->max_session == 0 || g->manual)
                 return;
         name = name_of_session(t, login);
-        if (session_table_open(t->sessions, name, scope, i, &g->sessions, at) >= 0 && g->sessions.n > 0)
+        if (session_table_open(t->sessions, name, scope, i, &g->sessions, at) >= 0 &&
+                !session_list_is_empty(&g->sessions))
                 g->until = MAX(g->until, at + t->policy->max_session);
 }
 
 /* Some of its sessions have ended at `time` (seconds): TTL= counts from the last of them. */
 static void shorten(GrantTable *t, uint32_t i, uint64_t time, uint64_t now) {
-        Grant *g = &t->grants[i];
+        Grant *g = grant_store_at(t, i);
 
         if (g->manual)
                 return;
@@ -236,7 +242,7 @@ void grant_table_logout(GrantTable *t, const Login *login, uint64_t now) {
         i = session_table_find(t->sessions, name);
         if (i == GRANT_NONE)
                 session_table_note_end(t->sessions, name, (uint32_t) (login->time / USEC_PER_SEC));
-        else if (session_table_close(t->sessions, &t->grants[i].sessions, name)) {
+        else if (session_table_close(t->sessions, &grant_store_at(t, i)->sessions, name)) {
                 session_table_note_closed(t->sessions, name, (uint32_t) (login->time / USEC_PER_SEC));
                 shorten(t, i, login->time / USEC_PER_SEC, now);
         }
@@ -250,13 +256,10 @@ void grant_table_restart(GrantTable *t, const Login *login, uint64_t now) {
         };
 
         for (uint32_t i = 0; session_table_count(t->sessions) > 0 && i < t->n; i++) {
-                uint32_t n = t->grants[i].sessions.n;
+                Grant *g = grant_store_at(t, i);
 
-                if (t->grants[i].network.length == FREE_LENGTH || n == 0)
-                        continue;
-                session_table_close_scope(
-                        t->sessions, &t->grants[i].sessions, scope, login->time / USEC_PER_SEC);
-                if (t->grants[i].sessions.n < n)
+                if (!grant_store_is_free(g) && session_table_close_scope(t->sessions, &g->sessions, scope,
+                                                       login->time / USEC_PER_SEC))
                         shorten(t, i, login->time / USEC_PER_SEC, now);
         }
 }
@@ -280,7 +283,8 @@ static const char *refuses(const GrantTable *t, const Login *login, const IpNetw
 static void end_unnamed(GrantTable *t, const IpNetwork *network, const Login *login, uint64_t now) {
         uint32_t i = grant_store_find(t, network);
 
-        if (i != HASH_INDEX_NONE && t->grants[i].unnamed && login->time / USEC_PER_SEC <= t->restored_at &&
+        if (i != HASH_INDEX_NONE && grant_store_at(t, i)->unnamed &&
+                login->time / USEC_PER_SEC <= t->restored_at &&
                 revocation_table_refuses_user(t->revocations, login->user, login->time, now))
                 grant_table_end(t, i, GRANT_EVENT_REVOKED, "its user was revoked by hand");
 }
@@ -291,7 +295,7 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         uint64_t at = login->time / USEC_PER_SEC, until = at + t->policy->ttl;
         const char *reason;
         bool is_new;
-        uint32_t i, users = 0;
+        uint32_t i, user, users = 0;
         Grant *g;
         int r;
 
@@ -305,8 +309,8 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
                 if (r == -ENOSPC)
                         reason = "there are too many grants (MaxGrants=)";
                 else {
-                        users = t->grants[i].leases.n;
-                        reason = count_user(t, i, login, now);
+                        users = user_table_count_leases(t->users, &grant_store_at(t, i)->leases);
+                        reason = count_user(t, i, login, now, &user);
                         if (reason && is_new)
                                 grant_store_remove(t, i);
                 }
@@ -319,12 +323,13 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         /* elsewhere it goes on until it is over: an older login may still be read again */
         if (grant_table_is_inside_wider(t, &network))
                 revocation_table_remove(t->revocations, &network);
-        g = &t->grants[i];
-        grant_table_set_user(t, g, login->user);
-        g->service = grant_store_service(t, login->service);
-        g->source = grant_store_name(t, span_from_string(strempty(login->source)));
+        g = grant_store_at(t, i);
+        user_table_unref(t->users, g->user);
+        g->user = user;
+        grant_store_set_service(g, grant_store_service(t, login->service));
+        grant_store_set_source(g, grant_store_name(t, span_from_string(strempty(login->source))));
         if (!g->manual)
-                g->pattern = grant_store_name(t, span_from_string(strempty(login->pattern)));
+                grant_store_set_pattern(g, grant_store_name(t, span_from_string(strempty(login->pattern))));
         /* kept in whole seconds, it must still be later than a revocation of its own second: after a restart
          * it is judged by that */
         if (revocation_table_refuses(t->revocations, &host, login->user, at * USEC_PER_SEC, now)) {
@@ -351,7 +356,7 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
 int grant_table_note_wide(GrantTable *t, uint32_t i) {
         uint32_t *more;
 
-        if (t->grants[i].network.length == 128)
+        if (grant_store_network(t, grant_store_at(t, i)).length == 128)
                 return 0;
         for (uint32_t k = 0; k < t->n_wide; k++)
                 if (t->wide[k] == i)
@@ -366,12 +371,30 @@ int grant_table_note_wide(GrantTable *t, uint32_t i) {
         return 0;
 }
 
+/* Notes the end of a grant by hand, and that it may be wide. Returns 0, or -errno, and nothing is noted. */
+static int note_manual(GrantTable *t, uint32_t i, uint32_t until) {
+        uint32_t before = manual_table_get(&t->manual, i);
+        int r = manual_table_put(&t->manual, i, until);
+
+        if (r < 0)
+                return r;
+        r = grant_table_note_wide(t, i);
+        if (r >= 0)
+                return 0;
+        if (before > 0)
+                (void) manual_table_put(&t->manual, i, before); /* it has its place */
+        else
+                manual_table_remove(&t->manual, i);
+        return r;
+}
+
 int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span user, usec_t now,
         uint64_t *ret_until, const char **ret_reason) {
         uint64_t second = now / USEC_PER_SEC,
                  until = second + MIN(ttl > 0 ? ttl : t->policy->ttl, UINT64_C(1) << 31);
         bool is_new;
         uint32_t i;
+        Grant *g;
         int r;
 
         *ret_reason = policy_refuses_manual(t->policy, network);
@@ -384,7 +407,7 @@ int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span 
         }
         if (r < 0)
                 return r;
-        if (grant_table_note_wide(t, i) < 0) {
+        if (note_manual(t, i, (uint32_t) MIN(until, UINT32_MAX - 1)) < 0) {
                 if (is_new)
                         grant_store_remove(t, i);
                 return -ENOMEM;
@@ -395,14 +418,16 @@ int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span 
                 second++;
                 until++;
         }
-        t->grants[i].manual = true;
-        t->grants[i].until = t->grants[i].manual_until = (uint32_t) MIN(until, UINT32_MAX - 1);
-        t->grants[i].last = (uint32_t) second;
-        t->grants[i].pattern = grant_store_name(t, SPAN_LITERAL("manual"));
+        g = grant_store_at(t, i);
+        g->manual = true;
+        g->until = (uint32_t) MIN(until, UINT32_MAX - 1);
+        (void) manual_table_put(&t->manual, i, g->until); /* it has its place */
+        g->last = (uint32_t) second;
+        grant_store_set_pattern(g, grant_store_name(t, SPAN_LITERAL("manual")));
         if (user.size > 0)
-                grant_table_set_user(t, &t->grants[i], user);
+                grant_table_set_user(t, g, user);
         publish(t, i, now / USEC_PER_SEC, is_new ? GRANT_EVENT_GRANTED : GRANT_EVENT_EXTENDED);
-        *ret_until = t->grants[i].until;
+        *ret_until = g->until;
         return 0;
 }
 
@@ -413,10 +438,10 @@ static bool on_covered(void *userdata, const IpNetwork *network) {
 }
 
 void grant_table_expire(GrantTable *t, uint64_t now) {
-        while (t->used > 0 && grant_store_due(t, t->heap[0]) <= now) {
-                uint32_t i = t->heap[0];
+        while (t->used > 0 && grant_store_due(t, grant_store_first(t)) <= now) {
+                uint32_t i = grant_store_first(t);
 
-                if (t->grants[i].until <= now)
+                if (grant_store_at(t, i)->until <= now)
                         grant_table_end(t, i, GRANT_EVENT_EXPIRED, NULL);
                 else
                         publish(t, i, now, GRANT_EVENT_EXTENDED);
@@ -425,56 +450,66 @@ void grant_table_expire(GrantTable *t, uint64_t now) {
 }
 
 uint64_t grant_table_next_due(const GrantTable *t) {
-        return t->used > 0 ? grant_store_due(t, t->heap[0]) : UINT64_MAX;
+        return t->used > 0 ? grant_store_due(t, grant_store_first(t)) : UINT64_MAX;
 }
 
-const char *grant_table_judge_again(const GrantTable *t, const Grant *g, Span user) {
-        if (g->manual)
-                return policy_refuses_manual(t->policy, &g->network);
+const char *grant_table_judge_again(const GrantTable *t, const IpNetwork *network, bool manual, Span user) {
+        if (manual)
+                return policy_refuses_manual(t->policy, network);
         /* whatever is never granted inside it is published only as far as its length is the policy's */
-        if (g->network.length < policy_network_of(t->policy, &g->network.addr).length)
+        if (network->length < policy_network_of(t->policy, &network->addr).length)
                 return "its network is wider than what is granted now (IPv6Prefix=, or a network of this "
                        "host)";
-        return policy_refuses(t->policy, &g->network.addr, user);
+        return policy_refuses(t->policy, &network->addr, user);
 }
 
-void grant_table_bound(Grant *g, uint64_t now) {
-        uint32_t ahead;
+void grant_table_bound(GrantTable *t, uint32_t i, uint64_t now) {
+        Grant *g = grant_store_at(t, i);
+        uint32_t ahead, manual_until;
 
         if (g->last <= now + 1) /* one ahead is grant_table_login()'s doing */
                 return;
         ahead = g->last - (uint32_t) now;
-        g->manual_until -= MIN(g->manual_until, ahead);
+        manual_until = manual_table_get(&t->manual, i);
+        if (manual_until > 0) /* so it is there, and there is nothing to fail */
+                (void) manual_table_put(&t->manual, i, manual_until - MIN(manual_until, ahead));
         g->last = (uint32_t) now;
 }
 
 /* A login has made a grant by hand longer, and whose it was may no longer log in there: what was given by
  * hand is left. */
-static void judge_longer(GrantTable *t, Grant *g) {
-        if (g->until <= g->manual_until ||
-                !policy_refuses(t->policy, &g->network.addr, user_table_name(t->users, g->user)))
+static void judge_longer(GrantTable *t, uint32_t i) {
+        Grant *g = grant_store_at(t, i);
+        IpNetwork network = grant_store_network(t, g);
+
+        if (g->until <= manual_table_get(&t->manual, i) ||
+                !policy_refuses(t->policy, &network.addr, user_table_name(t->users, g->user)))
                 return;
-        g->until = g->manual_until;
+        g->until = manual_table_get(&t->manual, i);
         grant_table_set_user(t, g, SPAN_NONE);
 }
 
 void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
         t->policy = policy;
         for (uint32_t i = 0; i < t->n; i++) {
-                Grant *g = &t->grants[i];
+                Grant *g = grant_store_at(t, i);
                 const char *reason;
+                IpNetwork network;
 
-                if (g->network.length == FREE_LENGTH)
+                if (grant_store_is_free(g))
                         continue;
-                reason = grant_table_judge_again(t, g, user_table_name(t->users, g->user));
+                network = grant_store_network(t, g);
+                reason = grant_table_judge_again(t, &network, g->manual, user_table_name(t->users, g->user));
                 if (reason) {
                         grant_table_end(t, i, GRANT_EVENT_REVOKED, reason);
                         continue;
                 }
                 if (g->manual)
-                        judge_longer(t, g);
-                grant_table_bound(g, now);
-                g->until = MAX(g->manual_until, MIN(g->until, grant_table_longest(t, g)));
+                        judge_longer(t, i);
+                grant_table_bound(t, i, now);
+                g->until = MIN(g->until, grant_table_longest(t, g));
+                if (g->manual)
+                        g->until = MAX(g->until, manual_table_get(&t->manual, i));
                 g->published = grant_table_publishable(t, g, now);
         }
         grant_store_sift_all(t);

@@ -16,10 +16,10 @@ uint32_t grant_table_count_sessions(const GrantTable *t) {
 }
 
 static void view(const GrantTable *t, uint32_t i, GrantView *ret) {
-        const Grant *g = &t->grants[i];
+        const Grant *g = grant_store_at(t, i);
 
         *ret = (GrantView){
-                .network = g->network,
+                .network = grant_store_network(t, g),
                 .until = grant_table_shown_until(g),
                 .since = g->since,
                 .last = g->last,
@@ -29,13 +29,13 @@ static void view(const GrantTable *t, uint32_t i, GrantView *ret) {
                 .pattern = t->names.items[g->pattern],
                 .source = t->names.items[g->source],
                 .manual = g->manual,
-                .sessions = g->sessions.n,
+                .sessions = session_table_count_list(t->sessions, &g->sessions),
         };
 }
 
 uint32_t grant_table_next(const GrantTable *t, uint32_t from, GrantView *ret) {
         for (uint32_t i = from; i < t->n; i++)
-                if (t->grants[i].network.length != FREE_LENGTH) {
+                if (!grant_store_is_free(grant_store_at(t, i))) {
                         view(t, i, ret);
                         return i;
                 }
@@ -53,9 +53,9 @@ bool grant_table_find(const GrantTable *t, const IpNetwork *network, GrantView *
 
 bool grant_table_is_covered(const GrantTable *t, const IpNetwork *network) {
         for (uint32_t k = 0; k < t->n_wide; k++) {
-                const IpNetwork *wide = &t->grants[t->wide[k]].network;
+                IpNetwork wide = grant_store_network(t, grant_store_at(t, t->wide[k]));
 
-                if (wide->length < network->length && ip_network_contains(wide, network))
+                if (wide.length < network->length && ip_network_contains(&wide, network))
                         return true;
         }
         return false;
@@ -109,11 +109,12 @@ int grant_table_each_record(const GrantTable *t, uint64_t now,
         int r;
 
         for (uint32_t i = 0; i < t->n; i++) {
-                const Grant *g = &t->grants[i];
-                RelayEntry entry = {.network = g->network, .verdict = RELAY_ALLOW, .until = g->published};
+                const Grant *g = grant_store_at(t, i);
+                RelayEntry entry = {.verdict = RELAY_ALLOW, .until = g->published};
 
-                if (g->network.length == FREE_LENGTH || g->published <= now)
+                if (grant_store_is_free(g) || g->published <= now)
                         continue;
+                entry.network = grant_store_network(t, g);
                 entry.how = span_from_string(t->names.items[g->pattern]);
                 entry.user = user_table_name(t->users, g->user);
                 r = each(userdata, &entry);

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <sys/random.h>
 
+#include "basic/hash-chain.h"
+#include "basic/hash-index.h"
+
 #define NONE UINT32_MAX
 
 /* Ends that came before their beginnings. Most are of logins that were refused, such as a webmail program's;
@@ -21,27 +24,50 @@ typedef struct End {
 } End;
 
 typedef struct Session {
-        uint64_t name;
-        uint32_t grant; /* NONE: free, and then next is the next free one */
-        uint32_t next, previous;
+        uint8_t name[8]; /* bytes, so that nothing is left empty for the sake of 8 that are aligned */
+        uint32_t link;   /* of the hash */
+        uint32_t grant;
+        uint32_t next, previous; /* of a free one: next is the next free one */
         uint32_t opened;
         SessionScope scope;
 } Session;
 
+static_assert(sizeof(Session) == 36, "a million of them must stay small");
+
 struct SessionTable {
-        Session *sessions;
-        uint32_t n, used, free, room;
-        HashIndex by_name;
+        ChunkArray sessions;
+        uint32_t n, used, free;
+        HashChain by_name;
         End ends[ENDS_MAX]; /* a ring */
         unsigned next_end;
         uint64_t seed[2];
 };
+
+static Session *session_at(const SessionTable *t, uint32_t i) {
+        return chunk_array_at(&t->sessions, i);
+}
+
+static Span on_key(const void *items, uint32_t number, _unused_ char buf[static HASH_CHAIN_KEY_BYTES]) {
+        return span_make((const char *) session_at(items, number)->name, sizeof(uint64_t));
+}
+
+static bool on_equal(const void *items, uint32_t number, Span key) {
+        return memcmp(session_at(items, number)->name, key.data, sizeof(uint64_t)) == 0;
+}
+
+static uint32_t *on_link(const void *items, uint32_t number) {
+        return &session_at(items, number)->link;
+}
+
+static const HashChainOps by_name_ops = {on_key, on_equal, on_link, 2};
 
 int session_table_new(SessionTable **ret) {
         SessionTable *t = calloc(1, sizeof(SessionTable));
 
         if (!t)
                 return -ENOMEM;
+        t->sessions = CHUNK_ARRAY_INIT(Session);
+        t->by_name = HASH_CHAIN_INIT(&by_name_ops);
         t->free = NONE;
         /* without randomness so early the address space's will do: it is a name, not a secret */
         if (getrandom(t->seed, sizeof(t->seed), GRND_NONBLOCK) != sizeof(t->seed))
@@ -53,8 +79,8 @@ int session_table_new(SessionTable **ret) {
 SessionTable *session_table_free(SessionTable *t) {
         if (!t)
                 return NULL;
-        free(t->sessions);
-        hash_index_done(&t->by_name);
+        chunk_array_done(&t->sessions);
+        hash_chain_done(&t->by_name);
         free(t);
         return NULL;
 }
@@ -72,22 +98,14 @@ uint32_t session_table_machine(const SessionTable *t, Span machine) {
         return (uint32_t) siphash24(machine.data, machine.size, t->seed);
 }
 
-static Span key_of(const uint64_t *name) {
-        return span_make((const char *) name, sizeof(*name));
-}
-
-static bool session_equal(const void *items, uint32_t index, Span key) {
-        return memcmp(&((const Session *) items)[index].name, key.data, sizeof(uint64_t)) == 0;
-}
-
 static uint32_t find(const SessionTable *t, uint64_t name) {
-        return hash_index_find(&t->by_name, key_of(&name), session_equal, t->sessions);
+        return hash_chain_find(&t->by_name, t, span_make((const char *) &name, sizeof(name)));
 }
 
 uint32_t session_table_find(const SessionTable *t, uint64_t name) {
         uint32_t i = find(t, name);
 
-        return i == HASH_INDEX_NONE ? NONE : t->sessions[i].grant;
+        return i == HASH_CHAIN_NONE ? NONE : session_at(t, i)->grant;
 }
 
 void session_table_note_end(SessionTable *t, uint64_t name, uint32_t time) {
@@ -114,71 +132,67 @@ static int take_room(SessionTable *t, uint32_t *ret) {
                 *ret = t->free;
                 return 0;
         }
-        if (t->n == t->room) {
-                uint32_t room = t->room == 0 ? 64 : t->room * 2;
-                Session *more = realloc(t->sessions, room * sizeof(Session));
-
-                if (!more)
-                        return -ENOMEM;
-                t->sessions = more;
-                t->room = room;
-        }
+        if (chunk_array_reserve(&t->sessions, t->n + 1) < 0)
+                return -ENOMEM;
         *ret = t->n;
         return 0;
 }
 
 int session_table_open(SessionTable *t, uint64_t name, SessionScope scope, uint32_t grant, SessionList *list,
         uint32_t time) {
-        uint32_t i = find(t, name);
+        uint32_t i = find(t, name), next_free;
+        Session *s;
         int r;
 
-        if (i != HASH_INDEX_NONE) {
+        if (i != HASH_CHAIN_NONE) {
                 /* a line read again; a name that has moved to another grant stays where it is until it ends
                  */
-                if (t->sessions[i].grant == grant)
-                        t->sessions[i].opened = MAX(t->sessions[i].opened, time);
+                if (session_at(t, i)->grant == grant)
+                        session_at(t, i)->opened = MAX(session_at(t, i)->opened, time);
                 return 0;
         }
         if (has_ended(t, name, time))
                 return -ESTALE;
         r = take_room(t, &i);
-        if (r >= 0)
-                r = hash_index_add(&t->by_name, key_of(&name), i);
         if (r < 0)
                 return r;
-        if (i == t->n)
-                t->n++;
-        else
-                t->free = t->sessions[i].next;
-        t->sessions[i] = (Session){
-                .name = name,
+        s = session_at(t, i);
+        next_free = s->next;
+        *s = (Session){
                 .grant = grant,
                 .next = list->first,
                 .previous = NONE,
                 .opened = time,
                 .scope = scope,
         };
+        memcpy(s->name, &name, sizeof(name));
+        r = hash_chain_add(&t->by_name, t, i);
+        if (r < 0) {
+                s->next = next_free;
+                return r;
+        }
+        if (i == t->n)
+                t->n++;
+        else
+                t->free = next_free;
         if (list->first != NONE)
-                t->sessions[list->first].previous = i;
+                session_at(t, list->first)->previous = i;
         list->first = i;
-        list->n++;
         t->used++;
         return 0;
 }
 
 static void close_at(SessionTable *t, SessionList *list, uint32_t i) {
-        Session *s = &t->sessions[i];
+        Session *s = session_at(t, i);
 
-        hash_index_remove(&t->by_name, key_of(&s->name), i);
+        hash_chain_remove(&t->by_name, t, i);
         if (s->previous != NONE)
-                t->sessions[s->previous].next = s->next;
+                session_at(t, s->previous)->next = s->next;
         else
                 list->first = s->next;
         if (s->next != NONE)
-                t->sessions[s->next].previous = s->previous;
-        list->n--;
+                session_at(t, s->next)->previous = s->previous;
         t->used--;
-        s->grant = NONE;
         s->next = t->free;
         t->free = i;
 }
@@ -186,20 +200,26 @@ static void close_at(SessionTable *t, SessionList *list, uint32_t i) {
 bool session_table_close(SessionTable *t, SessionList *list, uint64_t name) {
         uint32_t i = find(t, name);
 
-        if (i == HASH_INDEX_NONE)
+        if (i == HASH_CHAIN_NONE)
                 return false;
         close_at(t, list, i);
         return true;
 }
 
-void session_table_close_scope(SessionTable *t, SessionList *list, SessionScope scope, uint64_t time) {
+bool session_table_close_scope(SessionTable *t, SessionList *list, SessionScope scope, uint64_t time) {
+        bool any = false;
+
         for (uint32_t i = list->first, next; i != NONE; i = next) {
-                next = t->sessions[i].next;
-                if (t->sessions[i].scope.pattern == scope.pattern &&
-                        t->sessions[i].scope.source == scope.source &&
-                        t->sessions[i].scope.machine == scope.machine && t->sessions[i].opened <= time)
-                        close_at(t, list, i);
+                const Session *s = session_at(t, i);
+
+                next = s->next;
+                if (s->scope.pattern != scope.pattern || s->scope.source != scope.source ||
+                        s->scope.machine != scope.machine || s->opened > time)
+                        continue;
+                close_at(t, list, i);
+                any = true;
         }
+        return any;
 }
 
 void session_table_close_all(SessionTable *t, SessionList *list) {
@@ -207,11 +227,19 @@ void session_table_close_all(SessionTable *t, SessionList *list) {
                 close_at(t, list, list->first);
 }
 
+uint32_t session_table_count_list(const SessionTable *t, const SessionList *list) {
+        uint32_t n = 0;
+
+        for (uint32_t i = list->first; i != NONE; i = session_at(t, i)->next)
+                n++;
+        return n;
+}
+
 uint32_t session_table_youngest(const SessionTable *t, const SessionList *list) {
         uint32_t youngest = 0;
 
-        for (uint32_t i = list->first; i != NONE; i = t->sessions[i].next)
-                youngest = MAX(youngest, t->sessions[i].opened);
+        for (uint32_t i = list->first; i != NONE; i = session_at(t, i)->next)
+                youngest = MAX(youngest, session_at(t, i)->opened);
         return youngest;
 }
 
@@ -229,12 +257,16 @@ void session_table_set_seed(SessionTable *t, const uint64_t seed[static 2]) {
 }
 
 void session_table_encode_list(const SessionTable *t, const SessionList *list, ByteWriter *w) {
-        byte_writer_u32(w, list->n);
-        for (uint32_t i = list->first; i != NONE; i = t->sessions[i].next) {
-                byte_writer_u64(w, t->sessions[i].name);
-                byte_writer_u32(w, t->sessions[i].scope.pattern);
-                byte_writer_u32(w, t->sessions[i].scope.source);
-                byte_writer_u32(w, t->sessions[i].scope.machine);
-                byte_writer_u32(w, t->sessions[i].opened);
+        byte_writer_u32(w, session_table_count_list(t, list));
+        for (uint32_t i = list->first; i != NONE; i = session_at(t, i)->next) {
+                const Session *s = session_at(t, i);
+                uint64_t name;
+
+                memcpy(&name, s->name, sizeof(name));
+                byte_writer_u64(w, name);
+                byte_writer_u32(w, s->scope.pattern);
+                byte_writer_u32(w, s->scope.source);
+                byte_writer_u32(w, s->scope.machine);
+                byte_writer_u32(w, s->opened);
         }
 }

@@ -4,7 +4,7 @@
 /* Open sessions: an IMAP client logs in once and stays for days. A session belongs to a grant, known by
  * number, and is named by what the server calls it in its log. */
 
-#include "basic/hash-index.h"
+#include "basic/span.h"
 #include "state/bytes.h"
 
 /* Sessions that are remembered. Beyond them a login is one without a session: its grant lasts for TTL=. */
@@ -14,10 +14,14 @@ typedef struct SessionTable SessionTable;
 
 /* Sessions of one grant, in a list whose head is the grant's own. */
 typedef struct SessionList {
-        uint32_t first, n;
+        uint32_t first; /* UINT32_MAX: none is open */
 } SessionList;
 
-#define SESSION_LIST_INIT ((SessionList){UINT32_MAX, 0})
+#define SESSION_LIST_INIT ((SessionList){UINT32_MAX})
+
+static inline bool session_list_is_empty(const SessionList *list) {
+        return list->first == UINT32_MAX;
+}
 
 /* Who names a session: the pattern and the source, as numbers of the grant table's names, and the machine,
  * by session_table_machine(). */
@@ -56,10 +60,13 @@ void session_table_note_closed(SessionTable *t, uint64_t name, uint32_t time);
 uint32_t session_table_find(const SessionTable *t, uint64_t name);
 
 /* Ends a session of this list by name; all of this scope that were open at `time` (seconds); all of them.
- * The first returns false if it is not there. */
+ * The first two return false if there is none. */
 bool session_table_close(SessionTable *t, SessionList *list, uint64_t name);
-void session_table_close_scope(SessionTable *t, SessionList *list, SessionScope scope, uint64_t time);
+bool session_table_close_scope(SessionTable *t, SessionList *list, SessionScope scope, uint64_t time);
 void session_table_close_all(SessionTable *t, SessionList *list);
+
+/* How many sessions of the list are open. */
+uint32_t session_table_count_list(const SessionTable *t, const SessionList *list);
 
 /* When the youngest session of the list was opened, seconds; 0: it is empty. */
 uint32_t session_table_youngest(const SessionTable *t, const SessionList *list);

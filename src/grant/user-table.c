@@ -1,43 +1,97 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Users and leases, in arrays that are linked by numbers: a million of each must stay small. A user has few
- * leases (MaxAddressesPerUser=), so these are searched from the user's side; a grant may have many. */
+/* Users and leases, linked by numbers: a million of each must stay small. A user has few leases
+ * (MaxAddressesPerUser=), so these are searched from the user's side; a grant may have many. A grant's first
+ * lease is in the grant and goes by the grant's number, the others are ours. */
 
 #include "grant/user-table.h"
 
 #include <errno.h>
 
+#include "basic/hash-chain.h"
+#include "basic/record-pool.h"
 #include "model/relay-entry.h"
 
 #define NONE UINT32_MAX
 
+/* A lease's number: a grant's, whose first it is, or with this bit the one of a further lease. */
+#define FURTHER (UINT32_C(1) << 31)
+
 typedef struct User {
-        char *name;     /* as last logged; NULL: free, and then first is the next free one */
+        uint32_t link;  /* of the hash */
         uint32_t first; /* lease */
-        uint32_t n;     /* leases */
         uint32_t refs;  /* leases and grants that name it */
+        char name[];    /* as first logged */
 } User;
 
-typedef struct Lease {
-        uint32_t grant; /* NONE: free, and then next_of_user is the next free one */
+typedef struct FurtherLease {
+        uint32_t grant;
         uint32_t user;
-        uint32_t next_of_user, next_of_grant, previous_of_grant;
-        uint32_t last; /* seconds: the latest login */
-} Lease;
+        uint32_t next_of_user, last;
+        uint32_t next_of_grant; /* or the next free one */
+        uint32_t n;             /* how many there are from here on */
+} FurtherLease;
 
 struct UserTable {
-        User *users;
-        uint32_t n_users, free_user;
-        Lease *leases;
+        RecordPool users;
+        HashChain by_name;
+        ChunkArray leases; /* FurtherLease */
         uint32_t n_leases, free_lease;
-        HashIndex by_name;
+        LeaseList *(*list_of)(const void *userdata, uint32_t grant);
+        const void *userdata;
 };
 
-int user_table_new(UserTable **ret) {
+/* ---- users ---- */
+
+static char folded(char c) {
+        return (char) (c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+}
+
+static Span fold(char buf[static RELAY_USER_MAX_BYTES], Span name) {
+        size_t size = MIN(name.size, (size_t) RELAY_USER_MAX_BYTES);
+
+        for (size_t i = 0; i < size; i++)
+                buf[i] = folded(name.data[i]);
+        return span_make(buf, size);
+}
+
+static_assert(RELAY_USER_MAX_BYTES <= HASH_CHAIN_KEY_BYTES, "a name is folded into a key's room");
+
+static User *user_at(const UserTable *t, uint32_t user) {
+        return record_pool_at(&t->users, user);
+}
+
+static Span on_key(const void *items, uint32_t number, char buf[static HASH_CHAIN_KEY_BYTES]) {
+        return fold(buf, span_from_string(user_at(items, number)->name));
+}
+
+/* A key of a stranger may have a NUL in it, and then it is nobody's. */
+static bool on_equal(const void *items, uint32_t number, Span key) {
+        const char *name = user_at(items, number)->name;
+        size_t i = 0;
+
+        while (i < key.size && name[i] != 0 && folded(name[i]) == key.data[i])
+                i++;
+        return i == key.size && name[i] == 0;
+}
+
+static uint32_t *on_link(const void *items, uint32_t number) {
+        return &user_at(items, number)->link;
+}
+
+static const HashChainOps by_name_ops = {on_key, on_equal, on_link, 2};
+
+int user_table_new(
+        LeaseList *(*list_of)(const void *userdata, uint32_t grant), const void *userdata, UserTable **ret) {
         UserTable *t = calloc(1, sizeof(UserTable));
 
         if (!t)
                 return -ENOMEM;
-        t->free_user = t->free_lease = NONE;
+        t->users = RECORD_POOL_INIT;
+        t->by_name = HASH_CHAIN_INIT(&by_name_ops);
+        t->leases = CHUNK_ARRAY_INIT(FurtherLease);
+        t->free_lease = LEASE_OTHERS_NONE;
+        t->list_of = list_of;
+        t->userdata = userdata;
         *ret = t;
         return 0;
 }
@@ -45,82 +99,42 @@ int user_table_new(UserTable **ret) {
 UserTable *user_table_free(UserTable *t) {
         if (!t)
                 return NULL;
-        for (uint32_t i = 0; i < t->n_users; i++)
-                free(t->users[i].name);
-        free(t->users);
-        free(t->leases);
-        hash_index_done(&t->by_name);
+        record_pool_done(&t->users);
+        hash_chain_done(&t->by_name);
+        chunk_array_done(&t->leases);
         free(t);
         return NULL;
 }
 
-typedef struct FoldedName {
-        char text[RELAY_USER_MAX_BYTES];
-        size_t size;
-} FoldedName;
-
-static Span fold(FoldedName *buf, Span name) {
-        buf->size = MIN(name.size, sizeof(buf->text));
-        for (size_t i = 0; i < buf->size; i++)
-                buf->text[i] = (char) (name.data[i] >= 'A' && name.data[i] <= 'Z' ? name.data[i] | 0x20
-                                                                                  : name.data[i]);
-        return span_make(buf->text, buf->size);
-}
-
-static bool user_equal(const void *items, uint32_t index, Span key) {
-        FoldedName buf;
-
-        return span_equal(fold(&buf, span_from_string(((const User *) items)[index].name)), key);
-}
-
 uint32_t user_table_find(const UserTable *t, Span name) {
-        FoldedName buf;
+        char buf[RELAY_USER_MAX_BYTES];
 
-        return name.size == 0 ? USER_NONE
-                              : hash_index_find(&t->by_name, fold(&buf, name), user_equal, t->users);
+        return name.size == 0 ? USER_NONE : hash_chain_find(&t->by_name, t, fold(buf, name));
 }
 
-/* Doubles an array that is full. Returns false when there is no memory. */
-static bool grow(void **array, uint32_t n, size_t size) {
-        uint64_t room;
-        void *more;
-
-        if ((n & (n - 1)) != 0 || (n > 0 && n < 16))
-                return true;
-        room = n == 0 ? 16 : (uint64_t) n * 2;
-        if (room >= NONE)
-                return false;
-        more = realloc(*array, room * size);
-        if (!more)
-                return false;
-        *array = more;
-        return true;
+static size_t record_size(size_t name_size) {
+        return offsetof(User, name) + name_size + 1;
 }
 
 static uint32_t add_user(UserTable *t, Span name) {
-        uint32_t i = t->free_user;
-        FoldedName buf;
-        char *copy;
+        size_t size = MIN(name.size, (size_t) RELAY_USER_MAX_BYTES);
+        uint32_t i;
+        User *u;
 
         /* a NUL in a name would end it early in every comparison */
         if (memchr(name.data, 0, name.size))
                 return USER_NONE;
-        copy = strndup(name.data, MIN(name.size, (size_t) RELAY_USER_MAX_BYTES));
-        if (!copy)
+        i = record_pool_add(&t->users, record_size(size));
+        if (i == RECORD_POOL_NONE)
                 return USER_NONE;
-        if (i == NONE && !grow((void **) &t->users, t->n_users, sizeof(User))) {
-                free(copy);
+        u = user_at(t, i);
+        *u = (User){.first = NONE};
+        memcpy(u->name, name.data, size);
+        u->name[size] = 0;
+        if (hash_chain_add(&t->by_name, t, i) < 0) {
+                record_pool_remove(&t->users, i, record_size(size));
                 return USER_NONE;
         }
-        if (hash_index_add(&t->by_name, fold(&buf, name), i == NONE ? t->n_users : i) < 0) {
-                free(copy);
-                return USER_NONE;
-        }
-        if (i == NONE)
-                i = t->n_users++;
-        else
-                t->free_user = t->users[i].first;
-        t->users[i] = (User){.name = copy, .first = NONE};
         return i;
 }
 
@@ -133,123 +147,202 @@ uint32_t user_table_intern(UserTable *t, Span name) {
         if (user == USER_NONE)
                 user = add_user(t, name);
         if (user != USER_NONE)
-                t->users[user].refs++;
+                user_at(t, user)->refs++;
         return user;
 }
 
 void user_table_unref(UserTable *t, uint32_t user) {
         User *u;
-        FoldedName buf;
 
         if (user == USER_NONE)
                 return;
-        u = &t->users[user];
+        u = user_at(t, user);
         assert(u->refs > 0);
         if (--u->refs > 0)
                 return;
-        hash_index_remove(&t->by_name, fold(&buf, span_from_string(u->name)), user);
-        u->name = (free(u->name), NULL);
-        u->first = t->free_user;
-        t->free_user = user;
+        hash_chain_remove(&t->by_name, t, user);
+        record_pool_remove(&t->users, user, record_size(strlen(u->name)));
 }
 
 Span user_table_name(const UserTable *t, uint32_t user) {
-        return user == USER_NONE ? SPAN_NONE : span_from_string(t->users[user].name);
+        return user == USER_NONE ? SPAN_NONE : span_from_string(user_at(t, user)->name);
 }
 
-static void drop_lease(UserTable *t, LeaseList *list, uint32_t i) {
-        Lease *l = &t->leases[i];
-        User *u = &t->users[l->user];
-        uint32_t *link = &u->first;
+/* ---- leases ---- */
 
-        while (*link != i)
-                link = &t->leases[*link].next_of_user;
-        *link = l->next_of_user;
-        u->n--;
-        if (l->previous_of_grant != NONE)
-                t->leases[l->previous_of_grant].next_of_grant = l->next_of_grant;
-        else
-                list->first = l->next_of_grant;
-        if (l->next_of_grant != NONE)
-                t->leases[l->next_of_grant].previous_of_grant = l->previous_of_grant;
-        list->n--;
-        user_table_unref(t, l->user);
-        l->grant = NONE;
-        l->next_of_user = t->free_lease;
+static FurtherLease *further_at(const UserTable *t, uint32_t i) {
+        return chunk_array_at(&t->leases, i & ~FURTHER);
+}
+
+static LeaseList *list_at(const UserTable *t, uint32_t grant) {
+        return t->list_of(t->userdata, grant);
+}
+
+static uint32_t grant_of(const UserTable *t, uint32_t lease) {
+        return lease & FURTHER ? further_at(t, lease)->grant : lease;
+}
+
+static uint32_t *last_of(const UserTable *t, uint32_t lease) {
+        return lease & FURTHER ? &further_at(t, lease)->last : &list_at(t, lease)->last;
+}
+
+static uint32_t *next_of_user(const UserTable *t, uint32_t lease) {
+        return lease & FURTHER ? &further_at(t, lease)->next_of_user : &list_at(t, lease)->next_of_user;
+}
+
+uint32_t user_table_count_leases(const UserTable *t, const LeaseList *list) {
+        if (list->user == USER_NONE)
+                return 0;
+        return list->others == LEASE_OTHERS_NONE ? 1 : 1 + further_at(t, list->others)->n;
+}
+
+/* Where the user's list names this lease. */
+static uint32_t *link_to(const UserTable *t, uint32_t user, uint32_t lease) {
+        uint32_t *link = &user_at(t, user)->first;
+
+        while (*link != lease)
+                link = next_of_user(t, *link);
+        return link;
+}
+
+/* Takes a lease out of its user's list. */
+static void unlink_lease(UserTable *t, uint32_t user, uint32_t lease) {
+        *link_to(t, user, lease) = *next_of_user(t, lease);
+        user_table_unref(t, user);
+}
+
+static void push_further(UserTable *t, LeaseList *list, uint32_t i) {
+        FurtherLease *l = further_at(t, i);
+
+        l->next_of_grant = list->others;
+        l->n = list->others == LEASE_OTHERS_NONE ? 1 : further_at(t, list->others)->n + 1;
+        list->others = i & LEASE_OTHERS_NONE;
+}
+
+static void free_further(UserTable *t, uint32_t i) {
+        further_at(t, i)->next_of_grant = t->free_lease;
         t->free_lease = i;
 }
 
-/* The user's leases that still count. Those that do not stay until their grants end: a grant's list has its
- * head in the grant, which is not ours to reach. */
+/* Drops the first lease; one of the others takes its place. */
+static void drop_first(UserTable *t, uint32_t grant) {
+        LeaseList *list = list_at(t, grant);
+        uint32_t i = list->others;
+        FurtherLease *l;
+
+        unlink_lease(t, list->user, grant);
+        list->user = USER_NONE;
+        if (i == LEASE_OTHERS_NONE)
+                return;
+        l = further_at(t, i);
+        *link_to(t, l->user, i | FURTHER) = grant;
+        list->user = l->user;
+        list->next_of_user = l->next_of_user;
+        list->last = l->last;
+        list->others = l->next_of_grant & LEASE_OTHERS_NONE;
+        free_further(t, i);
+}
+
+/* The user's leases that still count. Those that do not stay until their grants end, which then goes through
+ * them anyway. */
 static uint32_t count_alive(const UserTable *t, uint32_t user, uint32_t alive_from) {
         uint32_t n = 0;
 
-        for (uint32_t i = t->users[user].first; i != NONE; i = t->leases[i].next_of_user)
-                n += t->leases[i].last >= alive_from;
+        for (uint32_t i = user_at(t, user)->first; i != NONE; i = *next_of_user(t, i))
+                n += *last_of(t, i) >= alive_from;
         return n;
 }
 
-int user_table_lease(UserTable *t, uint32_t user, uint32_t grant, LeaseList *list, uint32_t time,
-        uint32_t alive_from, uint32_t max) {
+static int add_further(UserTable *t, LeaseList *list, const FurtherLease *lease, uint32_t *ret) {
+        uint32_t i = t->free_lease;
+
+        if (i != LEASE_OTHERS_NONE)
+                t->free_lease = further_at(t, i)->next_of_grant;
+        else {
+                if (t->n_leases == LEASE_OTHERS_NONE || chunk_array_reserve(&t->leases, t->n_leases + 1) < 0)
+                        return -ENOMEM;
+                i = t->n_leases++;
+        }
+        *further_at(t, i) = *lease;
+        push_further(t, list, i);
+        *ret = i | FURTHER;
+        return 0;
+}
+
+int user_table_lease(
+        UserTable *t, uint32_t user, uint32_t grant, uint32_t time, uint32_t alive_from, uint32_t max) {
+        LeaseList *list = list_at(t, grant);
+        User *u = user_at(t, user);
         uint32_t i;
 
-        for (i = t->users[user].first; i != NONE; i = t->leases[i].next_of_user)
-                if (t->leases[i].grant == grant) {
-                        t->leases[i].last = MAX(t->leases[i].last, time);
+        for (i = u->first; i != NONE; i = *next_of_user(t, i))
+                if (grant_of(t, i) == grant) {
+                        *last_of(t, i) = MAX(*last_of(t, i), time);
                         return 0;
                 }
         if (count_alive(t, user, alive_from) >= max)
                 return -EDQUOT;
-        i = t->free_lease;
-        if (i != NONE)
-                t->free_lease = t->leases[i].next_of_user;
-        else {
-                if (!grow((void **) &t->leases, t->n_leases, sizeof(Lease)))
-                        return -ENOMEM;
-                i = t->n_leases++;
+        if (list->user == USER_NONE) {
+                list->user = user;
+                list->next_of_user = u->first;
+                list->last = time;
+                i = grant;
+        } else {
+                FurtherLease lease = {.grant = grant, .user = user, .next_of_user = u->first, .last = time};
+                int r = add_further(t, list, &lease, &i);
+
+                if (r < 0)
+                        return r;
         }
-        t->leases[i] = (Lease){
-                .grant = grant,
-                .user = user,
-                .next_of_user = t->users[user].first,
-                .next_of_grant = list->first,
-                .previous_of_grant = NONE,
-                .last = time,
-        };
-        if (list->first != NONE)
-                t->leases[list->first].previous_of_grant = i;
-        list->first = i;
-        list->n++;
-        t->users[user].first = i;
-        t->users[user].n++;
-        t->users[user].refs++;
+        u->first = i;
+        u->refs++;
         return 1;
 }
 
-void user_table_touch(UserTable *t, const LeaseList *list, uint32_t time) {
-        for (uint32_t i = list->first; i != NONE; i = t->leases[i].next_of_grant)
-                t->leases[i].last = MAX(t->leases[i].last, time);
+void user_table_touch(UserTable *t, LeaseList *list, uint32_t time) {
+        if (list->user == USER_NONE)
+                return;
+        list->last = MAX(list->last, time);
+        for (uint32_t i = list->others; i != LEASE_OTHERS_NONE; i = further_at(t, i)->next_of_grant)
+                further_at(t, i)->last = MAX(further_at(t, i)->last, time);
 }
 
-void user_table_prune(UserTable *t, LeaseList *list, uint32_t alive_from) {
-        for (uint32_t i = list->first, next; i != NONE; i = next) {
-                next = t->leases[i].next_of_grant;
-                if (t->leases[i].last < alive_from)
-                        drop_lease(t, list, i);
+void user_table_prune(UserTable *t, uint32_t grant, uint32_t alive_from) {
+        LeaseList *list = list_at(t, grant);
+        uint32_t i = list->others, next;
+
+        if (list->user == USER_NONE)
+                return;
+        list->others = LEASE_OTHERS_NONE;
+        for (; i != LEASE_OTHERS_NONE; i = next) {
+                next = further_at(t, i)->next_of_grant;
+                if (further_at(t, i)->last >= alive_from) {
+                        push_further(t, list, i);
+                        continue;
+                }
+                unlink_lease(t, further_at(t, i)->user, i | FURTHER);
+                free_further(t, i);
         }
+        if (list->last < alive_from)
+                drop_first(t, grant);
 }
 
-void user_table_release(UserTable *t, LeaseList *list) {
-        while (list->first != NONE)
-                drop_lease(t, list, list->first);
+void user_table_release(UserTable *t, uint32_t grant) {
+        while (list_at(t, grant)->user != USER_NONE)
+                drop_first(t, grant);
 }
 
 uint32_t user_table_first_grant(const UserTable *t, uint32_t user) {
-        return t->users[user].first == NONE ? GRANT_NONE : t->leases[t->users[user].first].grant;
+        uint32_t first = user_at(t, user)->first;
+
+        return first == NONE ? GRANT_NONE : grant_of(t, first);
 }
 
 void user_table_each_lease(const UserTable *t, const LeaseList *list,
         void (*each)(void *userdata, uint32_t user, uint32_t last), void *userdata) {
-        for (uint32_t i = list->first; i != NONE; i = t->leases[i].next_of_grant)
-                each(userdata, t->leases[i].user, t->leases[i].last);
+        if (list->user == USER_NONE)
+                return;
+        each(userdata, list->user, list->last);
+        for (uint32_t i = list->others; i != LEASE_OTHERS_NONE; i = further_at(t, i)->next_of_grant)
+                each(userdata, further_at(t, i)->user, further_at(t, i)->last);
 }

@@ -4,14 +4,28 @@
 /* Users, and which grants their logins hold: a lease is one user at one grant. Grants are known by number.
  */
 
-#include "basic/hash-index.h"
+#include "basic/span.h"
 
 #define USER_NONE UINT32_MAX
 #define GRANT_NONE UINT32_MAX
 
 typedef struct UserTable UserTable;
 
-int user_table_new(UserTable **ret);
+/* Leases of one grant: the first of them, as most have but one, and where the others are. */
+typedef struct LeaseList {
+        uint32_t user; /* USER_NONE: there is no lease */
+        uint32_t next_of_user;
+        uint32_t last; /* seconds: its latest login */
+        uint32_t others : 24;
+        uint32_t length : 8; /* the grant's own, which has no other room for it */
+} LeaseList;
+
+#define LEASE_OTHERS_NONE 0xffffffu
+#define LEASE_LIST_INIT ((LeaseList){.user = USER_NONE, .others = LEASE_OTHERS_NONE})
+
+/* `list_of` says where the leases of a grant are. Returns 0 or -ENOMEM. */
+int user_table_new(
+        LeaseList *(*list_of)(const void *userdata, uint32_t grant), const void *userdata, UserTable **ret);
 UserTable *user_table_free(UserTable *t);
 
 DEFINE_CLEANUP(UserTable *, user_table_free)
@@ -24,26 +38,22 @@ uint32_t user_table_intern(UserTable *t, Span name);
 void user_table_unref(UserTable *t, uint32_t user);
 Span user_table_name(const UserTable *t, uint32_t user);
 
-/* Leases of one grant, in a list whose head is the grant's own. */
-typedef struct LeaseList {
-        uint32_t first, n;
-} LeaseList;
-
-#define LEASE_LIST_INIT ((LeaseList){UINT32_MAX, 0})
-
 /* Notes a login of `user` at `grant`, at `time` (seconds). If the lease is new and the user has `max` others
  * with a login since `alive_from`, nothing is noted.
  * Returns 1 for a new lease, 0 for a known one, -EDQUOT for too many, -ENOMEM. */
-int user_table_lease(UserTable *t, uint32_t user, uint32_t grant, LeaseList *list, uint32_t time,
-        uint32_t alive_from, uint32_t max);
+int user_table_lease(
+        UserTable *t, uint32_t user, uint32_t grant, uint32_t time, uint32_t alive_from, uint32_t max);
+
+/* How many leases a grant has. */
+uint32_t user_table_count_leases(const UserTable *t, const LeaseList *list);
 
 /* Counts all users of a grant as logged in at `time`. */
-void user_table_touch(UserTable *t, const LeaseList *list, uint32_t time);
+void user_table_touch(UserTable *t, LeaseList *list, uint32_t time);
 
 /* Drops the leases of a grant without a login since `alive_from`. */
-void user_table_prune(UserTable *t, LeaseList *list, uint32_t alive_from);
+void user_table_prune(UserTable *t, uint32_t grant, uint32_t alive_from);
 /* Drops all of them: the grant has ended. */
-void user_table_release(UserTable *t, LeaseList *list);
+void user_table_release(UserTable *t, uint32_t grant);
 
 /* A grant that this user holds, GRANT_NONE if there is none. */
 uint32_t user_table_first_grant(const UserTable *t, uint32_t user);

@@ -4,12 +4,21 @@
 
 #include "grant/user-table.h"
 
+#define USERS 20u
+#define GRANTS 30u
+
+static LeaseList lists[GRANTS];
+
+static LeaseList *list_of(_unused_ const void *userdata, uint32_t grant) {
+        return &lists[grant];
+}
+
 static void test_names(_unused_ void **state) {
         _cleanup_(user_table_freep) UserTable *t = NULL;
         uint32_t alice, bob, long_one;
         char name[400];
 
-        assert_ok(user_table_new(&t));
+        assert_ok(user_table_new(list_of, NULL, &t));
         assert_int_equal(user_table_find(t, SPAN_LITERAL("alice")), USER_NONE);
         assert_int_equal(user_table_intern(t, SPAN_NONE), USER_NONE);
         assert_int_equal(user_table_intern(t, span_make("a\0b", 3)), USER_NONE);
@@ -40,7 +49,7 @@ static void test_folding(_unused_ void **state) {
         _cleanup_(user_table_freep) UserTable *t = NULL;
         uint32_t numbers[256];
 
-        assert_ok(user_table_new(&t));
+        assert_ok(user_table_new(list_of, NULL, &t));
         for (int c = 1; c < 256; c++) {
                 char name[] = {(char) c};
 
@@ -50,9 +59,6 @@ static void test_folding(_unused_ void **state) {
                 for (int b = 1; b < a; b++)
                         assert_int_equal(numbers[a] == numbers[b], a - b == 32 && b >= 'A' && b <= 'Z');
 }
-
-#define USERS 20u
-#define GRANTS 30u
 
 typedef struct Count {
         unsigned n;
@@ -65,11 +71,10 @@ static void on_lease(void *userdata, _unused_ uint32_t user, _unused_ uint32_t l
 static void test_leases(_unused_ void **state) {
         _cleanup_(user_table_freep) UserTable *t = NULL;
         uint32_t last[USERS][GRANTS] = {0}, users[USERS];
-        LeaseList lists[GRANTS];
         uint64_t seed = 3;
         unsigned full = 0;
 
-        assert_ok(user_table_new(&t));
+        assert_ok(user_table_new(list_of, NULL, &t));
         for (unsigned u = 0; u < USERS; u++) {
                 char name[8];
 
@@ -88,20 +93,19 @@ static void test_leases(_unused_ void **state) {
                         alive += last[u][k] >= now - 500;
                 switch (r % 16) {
                 case 0:
-                        user_table_release(t, &lists[g]);
+                        user_table_release(t, g);
                         for (unsigned k = 0; k < USERS; k++)
                                 last[k][g] = 0;
                         break;
                 case 1:
-                        user_table_prune(t, &lists[g], now - 300);
+                        user_table_prune(t, g, now - 300);
                         for (unsigned k = 0; k < USERS; k++)
                                 last[k][g] = last[k][g] >= now - 300 ? last[k][g] : 0;
                         break;
                 default: {
                         int expected = last[u][g] ? 0 : alive >= 8 ? -EDQUOT : 1;
 
-                        assert_int_equal(
-                                user_table_lease(t, users[u], g, &lists[g], now, now - 500, 8), expected);
+                        assert_int_equal(user_table_lease(t, users[u], g, now, now - 500, 8), expected);
                         full += expected == -EDQUOT;
                         if (expected >= 0)
                                 last[u][g] = now;
@@ -109,7 +113,7 @@ static void test_leases(_unused_ void **state) {
                 }
                 for (unsigned k = 0; k < USERS; k++)
                         n += last[k][g] != 0;
-                assert_int_equal(lists[g].n, n);
+                assert_int_equal(user_table_count_leases(t, &lists[g]), n);
                 user_table_each_lease(t, &lists[g], on_lease, &count);
                 assert_int_equal(count.n, n);
                 if (user_table_first_grant(t, users[u]) != GRANT_NONE)
@@ -117,7 +121,7 @@ static void test_leases(_unused_ void **state) {
         }
         assert_true(full > 50);
         for (unsigned g = 0; g < GRANTS; g++)
-                user_table_release(t, &lists[g]);
+                user_table_release(t, g);
         for (unsigned u = 0; u < USERS; u++) {
                 assert_int_equal(user_table_first_grant(t, users[u]), GRANT_NONE);
                 user_table_unref(t, users[u]);
