@@ -2,13 +2,17 @@
 /* Accepts connections and answers what comes on them, in its order, many requests at a time. It knows
  * nothing of grants. Nobody is waited for, and a client can at most harm its own connection: what it has
  * sent in part and what it has not read yet is kept for it, each within a bound; while answers wait to be
- * read nothing more is read from it; and neither may wait for long. */
+ * read nothing more is read from it; and neither may wait for long.
+ *
+ * The connections have an epoll descriptor of their own, which is one source of the loop: sd-event serves
+ * one source a turn, and has the kernel look at all that are ready in each. */
 
 #include "control/lookup-server.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -17,6 +21,7 @@
 #include "basic/time-util.h"
 #include "control/socketmap.h"
 #include "loop/acceptor.h"
+#include "loop/turn.h"
 #include "model/relay-entry.h"
 
 /* Of one read and of one write: some hundred requests for a system call. It must hold the longest request
@@ -28,14 +33,17 @@
 #define PATIENCE_USEC (10 * USEC_PER_SEC)
 /* Connections accepted before others have their turn. */
 #define ACCEPT_MAX 16
+/* Connections served before others have theirs: the turn's own cost falls on so many, and a buffer full of
+ * requests from each takes no longer than a turn of the logs. */
+#define SERVE_MAX 64
 /* One for each queue directory of Postfix. */
 #define LISTENERS_MAX 64
 
 typedef struct Connection {
         LookupServer *server;
         struct Connection *previous, *next; /* in the order of use */
-        sd_event_source *io;
         int fd;
+        uint32_t awaits; /* EPOLLIN or EPOLLOUT; 0: it is not watched yet */
         uid_t uid;
         usec_t used;    /* monotonic clock: when it was last of use */
         usec_t stuck;   /* since when its client is waited for; 0: it is not */
@@ -54,6 +62,8 @@ struct LookupServer {
         const LookupHandlers *handlers;
         void *userdata;
         Acceptor *acceptor;
+        int ready; /* epoll descriptor of all connections */
+        sd_event_source *io;
         sd_event_source *sweep; /* its timer runs out when a connection may have waited for too long */
         usec_t sweep_at;
         Connection *oldest, *newest;
@@ -99,12 +109,27 @@ static Connection *connection_free(Connection *c) {
                 *share = s->shares[--s->n_shares];
         s->n_connections--;
         unlink_connection(s, c);
-        sd_event_source_disable_unref(c->io);
+        /* closing alone would not do: a child that writes a file has a copy of it */
+        (void) epoll_ctl(s->ready, EPOLL_CTL_DEL, c->fd, NULL);
         close_fd(c->fd);
         free(c->in);
         free(c->out);
         free(c);
         return NULL;
+}
+
+/* Waits for requests, or while there are answers that were not taken, for these to be. Returns 0 or -errno.
+ */
+static int watch(Connection *c) {
+        uint32_t awaits = c->out_size > 0 ? EPOLLOUT : EPOLLIN;
+        struct epoll_event event = {.events = awaits, .data.ptr = c};
+
+        if (awaits == c->awaits)
+                return 0;
+        if (epoll_ctl(c->server->ready, c->awaits > 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event) < 0)
+                return -errno;
+        c->awaits = awaits;
+        return 0;
 }
 
 static void end_for(Connection *c, LookupTrouble trouble) {
@@ -272,7 +297,7 @@ static int serve(Connection *c, Span in) {
                 c->stuck = monotonic_now(s);
                 sweep_by(s, deadline_of(c));
         }
-        return sd_event_source_set_io_events(c->io, c->out_size > 0 ? EPOLLOUT : EPOLLIN);
+        return watch(c);
 }
 
 /* Goes on with what was kept: first the answers that were not taken, then the requests behind them. Returns
@@ -308,8 +333,7 @@ static int read_and_serve(Connection *c) {
         return r < 0 ? r : 1;
 }
 
-static int on_io(sd_event_source *source _unused_, int fd _unused_, uint32_t events, void *userdata) {
-        Connection *c = userdata;
+static void on_connection(Connection *c, uint32_t events) {
         int r;
 
         if (c->out_size > 0)
@@ -320,6 +344,17 @@ static int on_io(sd_event_source *source _unused_, int fd _unused_, uint32_t eve
                 end_for(c, LOOKUP_TROUBLE_GARBAGE);
         else if (r <= 0)
                 connection_free(c);
+}
+
+/* Serves those that are ready, each once: none of them ends another. The kernel tells next time of those
+ * that there was no room for. */
+static int on_ready(
+        sd_event_source *source _unused_, int fd, uint32_t events _unused_, void *userdata _unused_) {
+        struct epoll_event ready[SERVE_MAX];
+        int n = epoll_wait(fd, ready, ELEMENTSOF(ready), 0);
+
+        for (int i = 0; i < n; i++)
+                on_connection(ready[i].data.ptr, ready[i].events);
         return 0;
 }
 
@@ -339,7 +374,7 @@ static int connection_new(LookupServer *s, int fd) {
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
                 return -errno;
         *c = (Connection){.server = s, .fd = fd, .uid = peer.uid, .used = monotonic_now(s)};
-        r = sd_event_add_io(s->event, &c->io, fd, EPOLLIN, on_io, c);
+        r = watch(c);
         if (r < 0)
                 return r;
         share = find_share(s, peer.uid);
@@ -387,8 +422,14 @@ int lookup_server_new(sd_event *event, const LookupHandlers *handlers, void *use
         s->handlers = handlers;
         s->userdata = userdata;
         s->sweep_at = USEC_INFINITY;
+        s->ready = epoll_create1(EPOLL_CLOEXEC);
+        if (s->ready < 0)
+                return -errno;
         settings.userdata = s;
         if ((r = acceptor_new(event, &settings, &s->acceptor)) < 0 ||
+                (r = sd_event_add_io(event, &s->io, s->ready, EPOLLIN, on_ready, s)) < 0 ||
+                /* as the logs are read: those who ask without end must not keep us from hearing of logins */
+                (r = sd_event_source_set_priority(s->io, TURN_PRIORITY)) < 0 ||
                 (r = sd_event_add_time(event, &s->sweep, CLOCK_MONOTONIC, 0, USEC_PER_SEC, on_sweep, s)) <
                         0 ||
                 (r = sd_event_source_set_enabled(s->sweep, SD_EVENT_OFF)) < 0)
@@ -419,7 +460,9 @@ LookupServer *lookup_server_free(LookupServer *s) {
         while (s->oldest)
                 connection_free(s->oldest);
         acceptor_free(s->acceptor);
+        sd_event_source_disable_unref(s->io);
         sd_event_source_disable_unref(s->sweep);
+        close_fd(s->ready);
         sd_event_unref(s->event);
         free(s);
         return NULL;

@@ -8,6 +8,7 @@
 
 #include "basic/fd-util.h"
 #include "basic/time-util.h"
+#include "loop/turn.h"
 
 /* When descriptors or memory run out, others need the time, too. */
 #define PAUSE_USEC (1 * USEC_PER_SEC)
@@ -96,6 +97,8 @@ int acceptor_listen(Acceptor *a, int fd) {
         r = sd_event_add_io(a->event, &l->io, fd, EPOLLIN, on_connect, a);
         if (r < 0)
                 return r;
+        /* in turn with the logs: those who connect without end must not keep us from hearing of logins */
+        (void) sd_event_source_set_priority(l->io, TURN_PRIORITY);
         l->fd = fd;
         owned = -1;
         a->n++;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "basic/fd-util.h"
+#include "loop/turn.h"
 
 /* Directories on one path, links followed; more is a loop of links or a joke. */
 #define STEPS_MAX 64
@@ -219,7 +220,7 @@ static int watch(PathWatch *w, sd_event *event) {
         r = sd_event_add_io(event, &w->event_source, w->fd, EPOLLIN, on_readable, w);
         /* that of the sources' own work, so that they take turns: a directory on the way may be one in which
          * anybody makes files as fast as he can */
-        return r < 0 ? r : sd_event_source_set_priority(w->event_source, SD_EVENT_PRIORITY_NORMAL + 10);
+        return r < 0 ? r : sd_event_source_set_priority(w->event_source, TURN_PRIORITY);
 }
 
 int path_watch_new(

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "basic/fd-util.h"
+#include "loop/turn.h"
 #include "source/line-splitter.h"
 #include "source/log-stamp.h"
 #include "source/path-watch.h"
@@ -233,7 +234,7 @@ static void want_another_look(SourceFifo *f, bool any, bool rest) {
 }
 
 /* One look a turn of the loop, so that whoever floods the FIFO keeps nobody else waiting. */
-static int on_work(_unused_ sd_event_source *source, void *userdata) {
+static int on_work(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
         SourceFifo *f = userdata;
         ssize_t n = look(f);
         bool any;
@@ -307,10 +308,7 @@ static int listen_to(SourceFifo *f) {
         if (r >= 0)
                 r = sd_event_add_io(f->event, &f->io, f->fd, EPOLLIN | EPOLLET, on_io, f);
         if (r >= 0)
-                r = sd_event_add_defer(f->event, &f->work, on_work, f);
-        /* behind the control and lookup sockets */
-        if (r >= 0)
-                r = sd_event_source_set_priority(f->work, SD_EVENT_PRIORITY_NORMAL + 10);
+                r = turn_new(f->event, on_work, f, &f->work);
         if (r >= 0)
                 r = sd_event_add_time_relative(
                         f->event, &f->settle, CLOCK_MONOTONIC, 0, SETTLE_USEC / 5, on_settle, f);
@@ -347,7 +345,7 @@ static void on_path_changed(void *userdata) {
         if (is_in_place(f))
                 return;
         if (f->fd >= 0) {
-                (void) on_work(NULL, f);
+                (void) on_work(NULL, 0, f);
                 settle(f);
                 close_fifo(f);
         }

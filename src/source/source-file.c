@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sys/inotify.h>
 
+#include "loop/turn.h"
 #include "source/file-tail.h"
 #include "source/log-siblings.h"
 #include "source/log-stamp.h"
@@ -558,12 +559,11 @@ static void close_quiet(SourceFile *f) {
 
 static void look(SourceFile *f);
 
-static int on_work(sd_event_source *source, void *userdata) {
+static int on_work(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
         SourceFile *f = userdata;
         unsigned budget = LINES_AT_ONCE;
         bool at_end = true;
 
-        (void) source;
         /* before what is in the log: it may have been away, and what was there instead says what precedes */
         if (path_watch_take(f->path_watch, &f->changes))
                 look(f);
@@ -740,13 +740,11 @@ static int source_file_attach(Source *s, sd_event *event) {
         int r;
 
         f->event = sd_event_ref(event);
-        r = sd_event_add_defer(event, &f->work, on_work, f);
+        r = turn_new(event, on_work, f, &f->work);
         if (r < 0) {
                 f->event = sd_event_unref(f->event);
                 return r;
         }
-        /* behind the control and lookup sockets: a large log must not keep them waiting */
-        (void) sd_event_source_set_priority(f->work, SD_EVENT_PRIORITY_NORMAL + 10);
         r = path_watch_new(event, s->name, on_path_changed, f, &f->path_watch);
         if (r < 0) {
                 f->work = sd_event_source_disable_unref(f->work);

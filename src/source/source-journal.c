@@ -21,6 +21,7 @@
 #include <systemd/sd-messages.h>
 
 #include "basic/parse-util.h"
+#include "loop/turn.h"
 #include "source/bus-guard.h"
 #include "source/journal-place.h"
 
@@ -625,7 +626,7 @@ static void work(SourceJournal *j) {
                 set_work(j);
 }
 
-static int on_work(_unused_ sd_event_source *source, void *userdata) {
+static int on_work(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
         work(userdata);
         return 0;
 }
@@ -674,7 +675,7 @@ static int follow(SourceJournal *j) {
                         (uint32_t) sd_journal_get_events(j->journal), on_io, j);
         /* it reads entries, as `work` does */
         if (r >= 0)
-                r = sd_event_source_set_priority(j->io, SD_EVENT_PRIORITY_NORMAL + 10);
+                r = sd_event_source_set_priority(j->io, TURN_PRIORITY);
         if (r >= 0)
                 r = seek(j);
         if (r < 0)
@@ -716,16 +717,15 @@ static int attach(SourceJournal *j, sd_event *event) {
                 (void) sd_id128_to_string(machine, j->machine);
         bus_guard_install();
         j->event = sd_event_ref(event);
-        r = sd_event_add_defer(event, &j->work, on_work, j);
+        r = turn_new(event, on_work, j, &j->work);
         if (r < 0)
                 return r;
-        (void) sd_event_source_set_priority(j->work, SD_EVENT_PRIORITY_NORMAL + 10);
         r = sd_event_add_time(
                 event, &j->poll, CLOCK_MONOTONIC, UINT64_MAX, MAX(j->latency / 4, (usec_t) 1), on_poll, j);
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(j->poll, SD_EVENT_OFF);
-        (void) sd_event_source_set_priority(j->poll, SD_EVENT_PRIORITY_NORMAL + 10);
+        (void) sd_event_source_set_priority(j->poll, TURN_PRIORITY);
         /* watched before it is opened, so that nothing can slip between */
         r = journal_place_new(
                 event, j->directory, j->journal_namespace, j->machine, on_place_changed, j, &j->place);

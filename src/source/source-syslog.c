@@ -17,6 +17,7 @@
 #include "basic/fd-util.h"
 #include "basic/log.h"
 #include "basic/unix-socket.h"
+#include "loop/turn.h"
 #include "model/log-line.h"
 #include "source/log-stamp.h"
 
@@ -184,9 +185,8 @@ static int source_syslog_attach(Source *s, sd_event *event) {
                 r = find_owner(y);
         if (r >= 0)
                 r = sd_event_add_io(event, &y->io, y->fd, EPOLLIN, on_io, y);
-        /* behind the control and lookup sockets */
         if (r >= 0)
-                r = sd_event_source_set_priority(y->io, SD_EVENT_PRIORITY_NORMAL + 10);
+                r = sd_event_source_set_priority(y->io, TURN_PRIORITY);
         if (r < 0) {
                 close_socket(y);
                 return r;

@@ -83,6 +83,11 @@ hold --half 1200
 is "and beside 1200 with half a request" "$(ask relay 198.51.100.8)" "OK OK"
 ok "which are cut off" wait_until 60 has_few_connections
 let_go
+hold --flood 10
+write_login 198.51.100.50
+ok "beside ten that ask without end a login is granted" wait_until 30 may_relay 198.51.100.50
+is "and others are answered" "$(ask relay 198.51.100.50)" "OK OK"
+let_go
 is "this too is said once" "$(said 'sent half a request')" 1
 is "running out of descriptors is said once as well, if it came to that" "$(($(said 'has too many') <= 1))" 1
 most=4096

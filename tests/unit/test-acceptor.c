@@ -8,6 +8,7 @@
 #include "basic/time-util.h"
 #include "basic/unix-socket.h"
 #include "loop/acceptor.h"
+#include "loop/turn.h"
 
 static unsigned accepted;
 static int to_give = -1;
@@ -89,6 +90,34 @@ static void test_batch(_unused_ void **state) {
         sd_event_unref(event);
 }
 
+static int on_other(sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        (*(unsigned *) userdata)++;
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* Whoever connects without end does not keep the logs from being read. */
+static void test_in_turn(_unused_ void **state) {
+        sd_event_source *other;
+        unsigned others = 0;
+        sd_event *event;
+        Acceptor *a;
+        int fds[20];
+
+        start(&event, &a);
+        assert_ok(turn_new(event, on_other, &others, &other));
+        assert_ok(acceptor_listen(a, unix_socket_open("socket", SOCK_SEQPACKET, 0600)));
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                fds[i] = dial();
+        while (accepted < ELEMENTSOF(fds))
+                assert_true(sd_event_run(event, 30 * USEC_PER_SEC) > 0);
+        assert_true(others >= ELEMENTSOF(fds) / 2 - 1);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                close(fds[i]);
+        acceptor_free(a);
+        sd_event_source_disable_unref(other);
+        sd_event_unref(event);
+}
+
 /* With none to give back, the loop does not spin on the waiting connection; after a second it is looked at.
  */
 static void test_no_descriptors(_unused_ void **state) {
@@ -129,6 +158,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 in_directory(test_sockets),
                 in_directory(test_batch),
+                in_directory(test_in_turn),
                 in_directory(test_no_descriptors),
         };
 

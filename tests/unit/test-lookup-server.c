@@ -14,6 +14,7 @@
 #include "basic/unix-socket.h"
 #include "control/lookup-server.h"
 #include "control/socketmap.h"
+#include "loop/turn.h"
 
 /* ---- a server that lets 192.0.2.7 relay, and counts troubles in a file ---- */
 
@@ -35,19 +36,39 @@ static void on_trouble(void *userdata _unused_, LookupTrouble trouble, uid_t uid
         close_fd(fd);
 }
 
+/* It goes when the server does. */
+static int on_fork(_unused_ sd_event_source *source, _unused_ const struct signalfd_siginfo *si,
+        _unused_ void *userdata) {
+        pid_t child = fork();
+
+        if (child == 0) {
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                (void) pause();
+                _exit(0);
+        }
+        put_text("forked", "");
+        return child < 0 ? -errno : 0;
+}
+
 static const LookupHandlers handlers = {on_allows, on_trouble, PATIENCE_USEC};
 
 static _noreturn_ void serve(rlim_t descriptors) {
         struct rlimit limit = {descriptors, descriptors};
         LookupServer *s;
         sd_event *event;
+        sigset_t forks;
         int fd = unix_socket_open("lookup", SOCK_STREAM, 0660);
+
+        (void) sigemptyset(&forks);
+        (void) sigaddset(&forks, SIGUSR1);
 
         /* a test that has failed does not stop it */
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void) alarm(300);
-        if (fd < 0 || sd_event_new(&event) < 0 || lookup_server_new(event, &handlers, NULL, &s) < 0 ||
-                lookup_server_listen(s, fd) < 0)
+        (void) sigprocmask(SIG_BLOCK, &forks, NULL);
+        if (fd < 0 || sd_event_new(&event) < 0 ||
+                sd_event_add_signal(event, NULL, SIGUSR1, on_fork, NULL) < 0 ||
+                lookup_server_new(event, &handlers, NULL, &s) < 0 || lookup_server_listen(s, fd) < 0)
                 _exit(1);
         (void) setrlimit(RLIMIT_NOFILE, &limit);
         put_text("ready", "");
@@ -319,7 +340,79 @@ static void test_crowd(void **state _unused_) {
 }
 
 static void test_no_descriptors(void **state _unused_) {
-        crowd(300, 60);
+        crowd(300, 64);
+}
+
+typedef struct Endless {
+        int fds[100]; /* of the clients */
+        size_t next;
+        unsigned answered, others;
+} Endless;
+
+/* Whoever is answered asks again. */
+static bool on_endless(void *userdata, _unused_ const IpAddr *address, _unused_ Span *ret_user) {
+        Endless *e = userdata;
+        int fd = e->fds[e->next++ % ELEMENTSOF(e->fds)];
+        char reply[64];
+
+        e->answered++;
+        (void) recv(fd, reply, sizeof(reply), MSG_DONTWAIT);
+        (void) send(fd, "15:relay 192.0.2.7,", 19, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return false;
+}
+
+static int on_other(sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        ((Endless *) userdata)->others++;
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* Those who ask without end do not keep the logs from being read. */
+static void test_in_turn(void **state _unused_) {
+        static const LookupHandlers endless = {on_endless, on_trouble, PATIENCE_USEC};
+        sd_event_source *other;
+        sd_event *event;
+        LookupServer *s;
+        Endless e = {0};
+
+        assert_ok(sd_event_new(&event));
+        assert_ok(turn_new(event, on_other, &e, &other));
+        assert_ok(lookup_server_new(event, &endless, &e, &s));
+        assert_ok(lookup_server_listen(s, unix_socket_open("lookup", SOCK_STREAM, 0660)));
+        for (size_t i = 0; i < ELEMENTSOF(e.fds); i++) {
+                e.fds[i] = dial();
+                assert_ok(write_all(e.fds[i], "15:relay 192.0.2.7,", 19));
+        }
+        while (e.answered < 20 * ELEMENTSOF(e.fds))
+                assert_true(sd_event_run(event, 30 * USEC_PER_SEC) > 0);
+        assert_true(e.others >= 10);
+        assert_int_equal(lookup_server_connections(s), ELEMENTSOF(e.fds));
+        for (size_t i = 0; i < ELEMENTSOF(e.fds); i++)
+                close_fd(e.fds[i]);
+        lookup_server_free(s);
+        sd_event_source_disable_unref(other);
+        sd_event_unref(event);
+}
+
+/* A child that has a copy of a connection, as one that writes a base has, does not keep it watched. */
+static void test_copied(void **state _unused_) {
+        pid_t pid = start(1024);
+        int fd = dial(), other = dial();
+
+        ask(fd, "relay 192.0.2.7", "OK OK");
+        assert_int_equal(kill(pid, SIGUSR1), 0);
+        for (unsigned i = 0; i < 3000 && access("forked", F_OK) < 0; i++)
+                (void) usleep(10000);
+        assert_ok(write_all(fd, "\n", 1));
+        for (unsigned i = 0; i < 3000 && !has_trouble('A'); i++)
+                (void) usleep(10000);
+        assert_true(has_trouble('A'));
+        for (unsigned i = 0; i < 10; i++) {
+                (void) send(fd, "15:relay 192.0.2.7,", 19, MSG_NOSIGNAL);
+                ask(other, "relay 192.0.2.7", "OK OK");
+        }
+        close_fd(fd);
+        close_fd(other);
+        stop(pid);
 }
 
 static void test_not_a_socket(void **state _unused_) {
@@ -348,6 +441,8 @@ int main(void) {
                 in_directory(test_slow),
                 in_directory(test_crowd),
                 in_directory(test_no_descriptors),
+                in_directory(test_in_turn),
+                in_directory(test_copied),
                 in_directory(test_not_a_socket),
         };
 
