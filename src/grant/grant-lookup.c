@@ -42,7 +42,7 @@ static bool find_record(const GrantTable *t, const IpNetwork *network, uint64_t 
 static bool has_length(const GrantTable *t, bool v4, unsigned length) {
         const Policy *p = t->policy;
 
-        if (t->lengths[v4][length] > 0 || revocation_table_count(t->revocations) > 0)
+        if (t->lengths[v4][length] > 0 || revocation_table_has_length(t->revocations, v4, length))
                 return true;
         return v4 ? p->never.v4[length] || p->host.v4[length] || p->always.v4[length]
                   : p->never.v6[length] || p->host.v6[length] || p->always.v6[length];

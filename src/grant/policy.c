@@ -24,7 +24,7 @@ static const char *const builtin_never[] = {
 };
 
 /* RFC 1918, 6598, 4193: behind a gateway or a container's bridge everybody may have the same one. */
-static const char *const private_networks[] = {
+static const char *const builtin_private[] = {
         "10.0.0.0/8",
         "172.16.0.0/12",
         "192.168.0.0/16",
@@ -36,6 +36,18 @@ static const char *const private_networks[] = {
  * 4291), NAT64 and its local-use prefix (RFC 6052, RFC 8215), Teredo (RFC 4380). */
 static const char *const translated_networks[] = {"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32"};
 
+static int add_builtin(NetworkSet *s, const char *const *networks, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                IpNetwork network;
+                int r = ip_network_parse(span_from_string(networks[i]), &network);
+
+                assert(r >= 0);
+                if (network_set_add(s, &network) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 int policy_init(Policy *p) {
         _cleanup_(policy_done) Policy made = {
                 .ttl = 30 * 60,
@@ -46,14 +58,9 @@ int policy_init(Policy *p) {
                 .ipv6_prefix = 64,
         };
 
-        for (size_t i = 0; i < ELEMENTSOF(builtin_never); i++) {
-                IpNetwork n;
-                int r = ip_network_parse(span_from_string(builtin_never[i]), &n);
-
-                assert(r >= 0);
-                if (network_set_add(&made.never, &n) < 0)
-                        return -ENOMEM;
-        }
+        if (add_builtin(&made.never, builtin_never, ELEMENTSOF(builtin_never)) < 0 ||
+                add_builtin(&made.private_ranges, builtin_private, ELEMENTSOF(builtin_private)) < 0)
+                return -ENOMEM;
         *p = made;
         made = (Policy){0};
         return 0;
@@ -66,6 +73,7 @@ void policy_done(Policy *p) {
         network_set_done(&p->many_users);
         network_set_done(&p->host);
         network_set_done(&p->host_networks);
+        network_set_done(&p->private_ranges);
         string_list_done(&p->shared_users);
         string_list_done(&p->users);
         string_list_done(&p->deny_users);
@@ -86,10 +94,6 @@ static bool is_never(const Policy *p, const IpNetwork *n) {
         int never = MAX(network_set_longest(&p->never, n), network_set_longest(&p->host, n));
 
         return never >= 0 && network_set_longest(&p->always, n) <= never;
-}
-
-static bool is_private(const IpNetwork *n) {
-        return ip_network_is_in_any(private_networks, ELEMENTSOF(private_networks), n);
 }
 
 static bool private_is_allowed(const Policy *p, const IpNetwork *n) {
@@ -137,7 +141,8 @@ const char *policy_refuses_address(const Policy *p, const IpAddr *address) {
                 return "it is an address of this host or its gateway";
         if (is_never(p, &host))
                 return "it is an address that is never granted (loopback, link-local, multicast or Never=)";
-        if (is_private(&host) && !private_is_allowed(p, &host) && network_set_longest(&p->always, &host) < 0)
+        if (network_set_longest(&p->private_ranges, &host) >= 0 && !private_is_allowed(p, &host) &&
+                network_set_longest(&p->always, &host) < 0)
                 return "it is a private address; if each client has its own, set Private= to their networks";
         if (is_nat64(address, &inner))
                 return policy_refuses_address(p, &inner);

@@ -30,6 +30,7 @@ typedef struct Policy {
         StringList shared_users, users, deny_users; /* globs */
         NetworkSet host;                            /* the host's own addresses and gateways: never */
         NetworkSet host_networks;                   /* the networks that these are in */
+        NetworkSet private_ranges;                  /* that RFCs say are private; policy_init() */
 } Policy;
 
 /* Defaults of authrelay.conf(5), and the addresses that are never granted. Returns 0 or -ENOMEM. */

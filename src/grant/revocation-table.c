@@ -23,6 +23,7 @@ typedef struct RevokedUser {
 struct RevocationTable {
         Revocation *items;
         uint32_t n, room;
+        uint32_t lengths[2][129]; /* [is IPv4][length, as in IpNetwork] -> how many networks have it */
         HashIndex index;
         RevokedUser *users;
         uint32_t n_users;
@@ -66,6 +67,14 @@ static bool revocation_equal(const void *items, uint32_t index, Span key) {
 
 static uint32_t find(const RevocationTable *t, const IpNetwork *n) {
         return hash_index_find(&t->index, key_of(n), revocation_equal, t->items);
+}
+
+static uint32_t *length_count(RevocationTable *t, const IpNetwork *n) {
+        return &t->lengths[ip_network_is_v4(n)][n->length];
+}
+
+bool revocation_table_has_length(const RevocationTable *t, bool v4, unsigned length) {
+        return t->lengths[v4][length] > 0;
 }
 
 bool revocation_table_has(const RevocationTable *t, const IpNetwork *network) {
@@ -134,12 +143,14 @@ int revocation_table_put(RevocationTable *t, const Revocation *revocation) {
         if (hash_index_add(&t->index, key_of(&revocation->network), t->n) < 0)
                 return -ENOMEM;
         t->items[t->n++] = *revocation;
+        (*length_count(t, &revocation->network))++;
         return 0;
 }
 
 static void remove_at(RevocationTable *t, uint32_t i) {
         uint32_t last = t->n - 1;
 
+        (*length_count(t, &t->items[i].network))--;
         hash_index_remove(&t->index, key_of(&t->items[i].network), i);
         if (i != last) {
                 hash_index_remove(&t->index, key_of(&t->items[last].network), last);
@@ -211,6 +222,7 @@ void revocation_table_put_all(RevocationTable *t, usec_t at) {
 const char *revocation_table_refuses(
         const RevocationTable *t, const IpNetwork *host, Span user, usec_t time, uint64_t now) {
         const RevokedUser *u = user.size > 0 ? find_user(t, user) : NULL;
+        bool v4 = ip_network_is_v4(host);
 
         if (is_before(t->all_at, t->all_back_at, time, now))
                 return "all grants were revoked after this login";
@@ -219,10 +231,14 @@ const char *revocation_table_refuses(
         if (u && is_before(u->at, u->back_at, time, now))
                 return "its user's grants were revoked after this login";
         for (int length = 128; t->n > 0 && length >= 0; length--) {
-                IpNetwork wider = ip_network_of(&host->addr, (unsigned) length);
-                uint32_t i = find(t, &wider);
+                IpNetwork wider;
+                uint32_t i;
 
-                if (i == HASH_INDEX_NONE || ip_network_is_v4(&wider) != ip_network_is_v4(host))
+                if (t->lengths[v4][length] == 0)
+                        continue;
+                wider = ip_network_of(&host->addr, (unsigned) length);
+                i = find(t, &wider);
+                if (i == HASH_INDEX_NONE)
                         continue;
                 if (now < t->items[i].barred_until)
                         return "the address is barred for a day: too many users logged in from it";

@@ -60,6 +60,8 @@ bool revocation_table_clock_set(RevocationTable *t, uint64_t now, bool stepped, 
 void revocation_table_expire(RevocationTable *t, uint64_t now,
         bool (*is_covered)(void *userdata, const IpNetwork *network), void *userdata);
 
+/* True if any network of this length, as in IpNetwork, is revoked. */
+bool revocation_table_has_length(const RevocationTable *t, bool v4, unsigned length);
 /* True if this very network is revoked. */
 bool revocation_table_has(const RevocationTable *t, const IpNetwork *network);
 uint32_t revocation_table_count(const RevocationTable *t);

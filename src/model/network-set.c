@@ -43,7 +43,7 @@ void network_set_done(NetworkSet *s) {
 int network_set_longest(const NetworkSet *s, const IpNetwork *n) {
         const bool *lengths = ip_network_is_v4(n) ? s->v4 : s->v6;
 
-        for (int length = n->length; length >= 0; length--) {
+        for (int length = n->length; s->n > 0 && length >= 0; length--) {
                 IpNetwork wider;
 
                 if (!lengths[length])

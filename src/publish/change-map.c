@@ -131,6 +131,31 @@ int change_map_each(const ChangeMap *map, uint32_t since,
         return 0;
 }
 
+/* After a burst the memory goes back. */
+static void shrink(ChangeMap *map) {
+        HashIndex index = HASH_INDEX_INIT;
+        Change *fewer;
+
+        for (uint32_t i = 0; i < map->n; i++)
+                if (hash_index_add(&index, network_key(&map->items[i].network), i) < 0) {
+                        /* then another time */
+                        hash_index_done(&index);
+                        return;
+                }
+        hash_index_done(&map->index);
+        map->index = index;
+        if (map->n == 0) {
+                map->items = (free(map->items), NULL);
+                map->allocated = 0;
+                return;
+        }
+        fewer = reallocarray(map->items, map->n, sizeof(Change));
+        if (fewer) {
+                map->items = fewer;
+                map->allocated = map->n;
+        }
+}
+
 void change_map_filter(ChangeMap *map, bool (*keep)(void *userdata, const RelayEntry *entry, uint32_t stamp),
         void *userdata) {
         uint32_t kept = 0;
@@ -154,12 +179,8 @@ void change_map_filter(ChangeMap *map, bool (*keep)(void *userdata, const RelayE
                 map->items[kept++] = *change;
         }
         map->n = kept;
-        if (kept == 0) {
-                /* after a burst the memory goes back */
-                hash_index_done(&map->index);
-                map->items = (free(map->items), NULL);
-                map->allocated = 0;
-        }
+        if (kept < map->allocated / 4)
+                shrink(map);
 }
 
 void change_map_done(ChangeMap *map) {

@@ -87,10 +87,38 @@ static void test_stamps(_unused_ void **state) {
         change_map_done(&map);
 }
 
+/* After a burst the memory goes back, also when some changes have come since. */
+static void test_shrinks(_unused_ void **state) {
+        ChangeMap map = CHANGE_MAP_INIT;
+        uint64_t since = 2;
+
+        for (unsigned i = 0; i < KEYS; i++) {
+                RelayEntry entry = entry_of(i, i % 50 == 0 ? 2 : 1, "alice");
+
+                assert_ok(change_map_put(&map, &entry, true, 0));
+        }
+        assert_true(map.allocated >= KEYS);
+        change_map_filter(&map, keep_late, &since);
+        assert_int_equal(map.n, KEYS / 50);
+        assert_int_equal(map.allocated, map.n);
+        for (unsigned i = 0; i < KEYS; i++) {
+                RelayEntry entry = entry_of(i, 3, "");
+
+                assert_ok(change_map_put(&map, &entry, true, 0));
+        }
+        assert_int_equal(map.n, KEYS);
+        since = 4;
+        change_map_filter(&map, keep_late, &since);
+        assert_int_equal(map.allocated, 0);
+        assert_null(map.items);
+        change_map_done(&map);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_against_model),
                 cmocka_unit_test(test_stamps),
+                cmocka_unit_test(test_shrinks),
         };
 
         return cmocka_run_group_tests_name("change-map", tests, NULL, NULL);
