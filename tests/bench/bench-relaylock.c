@@ -1,32 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What relaylock costs a connection: fork, relaylock, the program, exit, against the same with a static wrapper that
- * only execs and with env(1). Rounds alternate, the medians of many are compared, so that what else the machine does
- * falls on all alike. Usage: bench-relaylock RELAYLOCK WRAPPER */
+/* What relaylock costs a connection: from the fork to the end of the program behind it, beside the same with a
+ * static wrapper that only execs and with env(1). Ways alternate; compared are the medians of the CPU time that
+ * a run took (the kernel's, which is all but nothing else here, and its own), so that what else the machine does
+ * falls on none of them: a process that waits for a processor costs none. Under `softlimit -m 2000000` all of
+ * them have daemontools' four limits, by setrlimit(2). What ptrace(2) counts are system calls up to the last
+ * exec, the process's own start included.
+ *
+ *   bench-relaylock RELAYLOCK WRAPPER */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <spawn.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "basic/time-util.h"
 #include "publish/relay-writer.h"
 
-#define ROUNDS 3000
-#define WAYS 5
+#define ROUNDS 700
+#define SOFTLIMIT_BYTES 2000000
 
-static double monotonic_usec(void) {
-        struct timespec ts;
+typedef struct Way {
+        const char *what; /* NULL: something that is compared with */
+        const char *const *argv;
+        const char *client; /* TCPREMOTEIP */
+        double times[ROUNDS], median;
+        long faults;
+} Way;
 
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (double) ts.tv_sec * 1e6 + (double) ts.tv_nsec / 1e3;
-}
-
-/* One grant is 192.0.2.7, the others are 10.0.0.0 and on. */
-static int write_file(const char *path, bool is_delta, unsigned records) {
+/* One grant is `first`, the others are 10.0.0.0 and on. */
+static int write_file(const char *path, bool is_delta, const char *first, unsigned records) {
         RelayHeader header = {.generation = 1, .written = time_now() / USEC_PER_SEC, .ttl = 3600};
         _cleanup_(relay_writer_done) RelayWriter w = RELAY_WRITER_INIT;
         int r = relay_writer_open(&w, path, &header, is_delta, false);
@@ -36,7 +43,7 @@ static int write_file(const char *path, bool is_delta, unsigned records) {
                 RelayEntry entry = {.until = header.written + 3600, .how = SPAN_LITERAL("dovecot")};
 
                 if (i == 0)
-                        (void) ip_addr_parse(SPAN_LITERAL("192.0.2.7"), &addr);
+                        (void) ip_addr_parse(span_from_string(first), &addr);
                 entry.network = ip_network_of(&addr, 128);
                 r = relay_writer_add(&w, &entry);
         }
@@ -45,61 +52,140 @@ static int write_file(const char *path, bool is_delta, unsigned records) {
         return r < 0 ? r : relay_writer_commit(&w);
 }
 
-/* The time of one run, or -1 when it does not end well. */
-static double run(const char *const *argv, const char *const *environment) {
-        double begin = monotonic_usec();
-        int status;
+static void limit(void) {
+        static const int resources[] = {RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK, RLIMIT_AS};
+        struct rlimit to = {SOFTLIMIT_BYTES, SOFTLIMIT_BYTES};
+
+        for (size_t i = 0; i < ELEMENTSOF(resources); i++)
+                (void) setrlimit(resources[i], &to);
+}
+
+static pid_t start(const Way *way, bool limited, bool traced) {
+        char client[64];
+        char *environment[] = {(char *) "PATH=/usr/bin:/bin", client, NULL};
         pid_t pid;
 
-        if (posix_spawn(&pid, argv[0], NULL, NULL, (char *const *) argv, (char *const *) environment) != 0 || waitpid(pid, &status, 0) != pid ||
-            status != 0)
+        (void) snprintf(client, sizeof(client), "TCPREMOTEIP=%s", way->client);
+        pid = vfork();
+        if (pid != 0)
+                return pid;
+        if (limited)
+                limit();
+        if (traced)
+                (void) ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        (void) execve(way->argv[0], (char *const *) way->argv, environment);
+        _exit(127);
+}
+
+/* The CPU time of one run in microseconds, or -1 when it does not end well. */
+static double run(Way *way, bool limited) {
+        struct rusage usage;
+        int status;
+        pid_t pid = start(way, limited, false);
+
+        if (pid < 0 || wait4(pid, &status, 0, &usage) != pid || status != 0)
                 return -1;
-        return monotonic_usec() - begin;
+        way->faults = usage.ru_minflt;
+        return (double) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
+               (double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+/* System calls between its own exec and the one of the program behind it, or -1. */
+static int count_calls(const Way *way) {
+        int calls = 0, execs = 0, status;
+        pid_t pid = start(way, false, true);
+
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status) ||
+                ptrace(PTRACE_SETOPTIONS, pid, NULL,
+                        (void *) (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) < 0)
+                return -1;
+        while (execs == 0) {
+                if (ptrace(PTRACE_SYSCALL, pid, NULL, NULL) < 0 || waitpid(pid, &status, 0) != pid ||
+                        !WIFSTOPPED(status))
+                        return -1;
+                execs += status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8);
+                calls += WSTOPSIG(status) == (SIGTRAP | 0x80);
+        }
+        (void) kill(pid, SIGKILL);
+        (void) waitpid(pid, NULL, 0);
+        return (calls + 1) / 2; /* each stops at its beginning and at its end */
 }
 
 static int compare(const void *a, const void *b) {
         return *(const double *) a < *(const double *) b ? -1 : *(const double *) a > *(const double *) b;
 }
 
-static void print_ratio(const char *what, const char *than, double ours, double theirs, const char *goal) {
-        printf("%-26s over %-14s ours %7.1f us  theirs %7.1f us  ratio %5.3f  goal %s\n", what, than, ours, theirs,
-                ours / theirs, goal);
+static void print(unsigned records, const char *setting, const Way *way, const Way *than, const char *name,
+        double goal) {
+        double ratio = way->median / than->median;
+
+        (void) printf("bench: relaylock over %s, %s, %s, %u grants | %.1f us | %.1f us | %.3f | %s | %s\n", name,
+                way->what, setting, records, way->median, than->median, ratio, goal < 1.01 ? "< 1" : "<= 1.05",
+                goal < 1.01 ? (ratio < goal ? "met" : "missed") : ratio <= goal ? "met" : "missed");
+}
+
+enum { HIT_BASE, HIT_DELTA, MISS, MISS_V6, NOOP, ENV, WAYS };
+
+/* What ran before leaves its traces in the caches: each way follows each as often. */
+static unsigned next_of(unsigned order[static WAYS], unsigned k) {
+        unsigned other = k + (unsigned) rand() % (WAYS - k), way = order[other];
+
+        order[other] = order[k];
+        order[k] = way;
+        return way;
+}
+
+static int measure_ways(Way *ways, unsigned records, bool limited) {
+        static const char *const settings[] = {"no limit", "softlimit"};
+        unsigned order[WAYS] = {HIT_BASE, HIT_DELTA, MISS, MISS_V6, NOOP, ENV};
+
+        for (unsigned i = 0; i < ROUNDS; i++)
+                for (unsigned k = 0; k < WAYS; k++) {
+                        unsigned w = next_of(order, k);
+
+                        /* env(1) does not start with so little */
+                        if (limited && w == ENV)
+                                continue;
+                        ways[w].times[i] = run(&ways[w], limited);
+                        if (ways[w].times[i] < 0) {
+                                (void) fprintf(stderr, "%s failed\n", ways[w].argv[0]);
+                                return -1;
+                        }
+                }
+        for (unsigned w = 0; w < WAYS; w++) {
+                qsort(ways[w].times, ROUNDS, sizeof(double), compare);
+                ways[w].median = ways[w].times[ROUNDS / 2];
+        }
+        for (unsigned w = 0; ways[w].what; w++)
+                print(records, settings[limited], &ways[w], &ways[NOOP], "a static no-op wrapper", 1.05);
+        for (unsigned w = 0; !limited && ways[w].what; w++)
+                print(records, settings[limited], &ways[w], &ways[ENV], "env(1)", 1);
+        return 0;
 }
 
 static int measure(const char *relaylock, const char *wrapper, unsigned records) {
-        static double times[WAYS][ROUNDS];
+        static Way ways[WAYS];
         const char *lock[] = {relaylock, "-f", "relay.cdb", wrapper, NULL};
         const char *noop[] = {wrapper, wrapper, NULL};
         const char *env[] = {"/usr/bin/env", wrapper, NULL};
-        const char *hit[] = {"PATH=/usr/bin:/bin", "TCPREMOTEIP=192.0.2.7", NULL};
-        const char *miss[] = {"PATH=/usr/bin:/bin", "TCPREMOTEIP=192.0.2.8", NULL};
-        const char *v6[] = {"PATH=/usr/bin:/bin", "TCPREMOTEIP=2001:db8::1", NULL};
-        const char *const *const ways[WAYS][2] = {{lock, hit}, {lock, miss}, {lock, v6}, {noop, hit}, {env, hit}};
-        static const char *const names[] = {"hit", "miss", "miss, IPv6"};
-        double medians[WAYS];
 
-        if (write_file("relay.cdb", false, records) < 0 || write_file("relay-delta.cdb", true, 10) < 0)
+        if (write_file("relay.cdb", false, "192.0.2.7", records) < 0 ||
+                write_file("relay-delta.cdb", true, "192.0.2.9", 10) < 0)
                 return -1;
-        for (unsigned i = 0; i < ROUNDS; i++)
-                for (unsigned k = 0; k < WAYS; k++) {
-                        /* what ran before leaves its traces in the caches: each follows each */
-                        unsigned w = (k * (1 + i % (WAYS - 1)) + i) % WAYS;
-
-                        times[w][i] = run(ways[w][0], ways[w][1]);
-                        if (times[w][i] < 0)
-                                return -1;
-                }
-        for (unsigned w = 0; w < WAYS; w++) {
-                qsort(times[w], ROUNDS, sizeof(double), compare);
-                medians[w] = times[w][ROUNDS / 2];
-        }
-        for (unsigned w = 0; w < ELEMENTSOF(names); w++) {
-                char what[60];
-
-                (void) snprintf(what, sizeof(what), "%u grants, %s", records, names[w]);
-                print_ratio(what, "static wrapper", medians[w], medians[3], "<= 1.05");
-                print_ratio(what, "env(1)", medians[w], medians[4], "< 1");
-        }
+        ways[HIT_BASE] = (Way){.what = "hit", .argv = lock, .client = "192.0.2.7"};
+        ways[HIT_DELTA] = (Way){.what = "hit in the delta", .argv = lock, .client = "192.0.2.9"};
+        ways[MISS] = (Way){.what = "miss", .argv = lock, .client = "192.0.2.8"};
+        ways[MISS_V6] = (Way){.what = "miss, IPv6", .argv = lock, .client = "2001:db8::1"};
+        ways[NOOP] = (Way){.argv = noop, .client = "192.0.2.7"};
+        ways[ENV] = (Way){.argv = env, .client = "192.0.2.7"};
+        if (measure_ways(ways, records, false) < 0 || measure_ways(ways, records, true) < 0)
+                return -1;
+        for (unsigned w = 0; ways[w].what; w++)
+                (void) printf("bench: system calls of relaylock, %s, %u grants | %d | %d | - | - | -\n"
+                              "bench: page faults of relaylock and what is behind it, %s, %u grants | %ld | %ld | "
+                              "- | - | -\n",
+                        ways[w].what, records, count_calls(&ways[w]), count_calls(&ways[NOOP]), ways[w].what,
+                        records, ways[w].faults, ways[NOOP].faults);
         return 0;
 }
 

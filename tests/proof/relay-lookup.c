@@ -22,7 +22,7 @@ static int any_error(void) {
 /* ---- cdb/cdb-file.c ---- */
 
 int cdb_file_open(CdbFile *f, const char *path) {
-        (void) path; /* snprintf(3) has ended it */
+        (void) path; /* it ends in a NUL */
         if (any_bool())
                 return any_error();
         f->fd = (int) any_number(3, INT32_MAX);
