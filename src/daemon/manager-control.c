@@ -75,7 +75,7 @@ static int on_status(void *userdata, ControlStatus *ret) {
                                                     .refused = p->counters.refused,
                                             });
         }
-        if (m->save_failed)
+        if (m->save_failed || m->state_failed)
                 problem = "the state can't be saved";
         if (m->report.error < 0)
                 control_status_text(ret, "publish_error", span_from_string(strerror(-m->report.error)));

@@ -21,39 +21,96 @@
 #define REVOCATIONS "revocations"
 #define MANUAL "manual"
 
-int manager_save_state(Manager *m) {
+/* Sections that are to be written. */
+typedef struct Saving {
+        Manager *m;
         StateSection sections[STATE_FILE_SECTIONS_MAX];
-        ByteWriter bytes[STATE_FILE_SECTIONS_MAX] = {0};
-        char *names[STATE_FILE_SECTIONS_MAX] = {0};
-        size_t n = 0;
-        int r = 0;
+        ByteWriter bytes[STATE_FILE_SECTIONS_MAX];
+        char *names[STATE_FILE_SECTIONS_MAX];
+        size_t n;
+} Saving;
 
-        names[n] = strdup(GRANTS);
-        grant_table_encode(m->grants, &bytes[n++]);
-        names[n] = strdup(STREAMS);
-        stream_state_encode(m->streams, &bytes[n++]);
-        for (size_t i = 0; i < m->n_inputs && n < STATE_FILE_SECTIONS_MAX; i++) {
+static void saving_done(Saving *s) {
+        for (size_t i = 0; i < s->n; i++) {
+                byte_writer_done(&s->bytes[i]);
+                free(s->names[i]);
+        }
+}
+
+/* The next section, whose bytes are to be written into what is returned. */
+static ByteWriter *add_section(Saving *s, const char *prefix, const char *name) {
+        if (asprintf(&s->names[s->n], "%s%s", prefix, name) < 0)
+                s->names[s->n] = NULL;
+        return &s->bytes[s->n++];
+}
+
+/* Takes down what is small, and what a child could not ask for: a source reads its log again to say where it
+ * is. It must be of the same moment as the grants. */
+static void gather(Manager *m, Saving *s) {
+        s->m = m;
+        (void) add_section(s, "", GRANTS); /* first, as a position counts only after the grants */
+        stream_state_encode(m->streams, add_section(s, "", STREAMS));
+        for (size_t i = 0; i < m->n_inputs && s->n < STATE_FILE_SECTIONS_MAX; i++) {
+                Source *source = m->inputs[i].source;
+
                 /* what can't be read again has no position */
-                if (!m->inputs[i].source->ops->encode)
-                        continue;
-                if (asprintf(&names[n], SOURCE_PREFIX "%s", m->inputs[i].source->name) < 0)
-                        names[n] = NULL;
-                source_encode(m->inputs[i].source, &bytes[n++]);
+                if (source->ops->encode)
+                        source_encode(source, add_section(s, SOURCE_PREFIX, source->name));
         }
-        for (size_t i = 0; i < n; i++) {
-                if (!names[i] || bytes[i].failed)
-                        r = -ENOMEM;
-                sections[i] = (StateSection){names[i], span_make(bytes[i].data, bytes[i].size)};
+}
+
+/* In the daemon itself or in a child of it. */
+static int write_sections(void *what, _unused_ uint64_t *ret_value) {
+        Saving *s = what;
+
+        grant_table_encode(s->m->grants, &s->bytes[0]);
+        for (size_t i = 0; i < s->n; i++) {
+                if (!s->names[i] || s->bytes[i].failed)
+                        return -ENOMEM;
+                s->sections[i] = (StateSection){s->names[i], span_make(s->bytes[i].data, s->bytes[i].size)};
         }
-        if (r >= 0)
-                r = state_file_save(m->state_path, sections, n);
-        for (size_t i = 0; i < n; i++) {
-                byte_writer_done(&bytes[i]);
-                free(names[i]);
-        }
-        if (r >= 0)
-                m->state_dirty = false;
+        return state_file_save(s->m->state_path, s->sections, s->n);
+}
+
+/* It has been written, or not, which is told once. */
+static void on_saved(void *userdata, int r, _unused_ uint64_t value, _unused_ usec_t cpu) {
+        Manager *m = userdata;
+
+        if (r < 0 && !m->state_failed)
+                log_errno(LOG_ERR, r, "%s can't be written; it is tried again each minute", m->state_path);
+        else if (r >= 0 && m->state_failed)
+                log_notice("%s can be written again", m->state_path);
+        m->state_failed = r < 0;
+        m->state_dirty |= r < 0;
+}
+
+int manager_save_state(Manager *m) {
+        _cleanup_(saving_done) Saving s = {0};
+        int r;
+
+        /* what it writes is older, and would take the place of this */
+        forked_writer_stop(&m->saver);
+        gather(m, &s);
+        m->state_dirty = false;
+        r = write_sections(&s, NULL);
+        on_saved(m, r, 0, 0);
         return r;
+}
+
+void manager_begin_saving_state(Manager *m) {
+        _cleanup_(saving_done) Saving s = {0};
+        ForkedJob job = {.fd = -1, .write = write_sections, .what = &s, .done = on_saved, .userdata = m};
+
+        if (forked_writer_is_busy(&m->saver)) {
+                /* the disk has not taken the last one in a whole minute */
+                on_saved(m, -EBUSY, 0, 0);
+                return;
+        }
+        gather(m, &s);
+        m->state_dirty = false;
+        /* better late than not at all */
+        if (forked_writer_start(&m->saver, m->event, &job) < 0)
+                (void) manager_save_state(m);
 }
 
 /* Keeps a file that is not as it was saved for people to look at, out of the way of the next. */

@@ -110,22 +110,19 @@ static int on_expire(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
+/* All that is not on the disk yet, now. */
 static void save_all(Manager *m) {
-        int r = save_revocations(m);
-
-        if (r >= 0 && m->state_dirty) {
-                r = manager_save_state(m);
-                if (r < 0 && !m->save_failed)
-                        log_errno(LOG_ERR, r, "%s can't be written; it is tried again each minute",
-                                m->state_path);
-                m->save_failed = r < 0;
-        }
+        if (save_revocations(m) >= 0 && m->state_dirty)
+                (void) manager_save_state(m);
 }
 
 static int on_save(sd_event_source *source, uint64_t usec, void *userdata) {
+        Manager *m = userdata;
+
         (void) source;
         (void) usec;
-        save_all(userdata);
+        if (save_revocations(m) >= 0 && m->state_dirty)
+                manager_begin_saving_state(m);
         return 0;
 }
 
@@ -483,6 +480,7 @@ int manager_new(const ManagerOptions *options, Manager **ret) {
 
         if (!m)
                 return log_errno(LOG_ERR, -ENOMEM, "the daemon can't be set up");
+        m->saver = FORKED_WRITER_INIT;
         m->options = *options;
         m->started = time_now();
         m->clock_offset = clock_offset();
@@ -506,6 +504,7 @@ Manager *manager_free(Manager *m) {
         control_server_free(m->control);
         lookup_server_free(m->lookup);
         login_server_free(m->logins);
+        forked_writer_stop(&m->saver);
         manager_free_inputs(m->inputs, m->inputs ? m->n_inputs : 0);
         publisher_free(m->publisher);
         tcprules_output_free(m->tcprules);

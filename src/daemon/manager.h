@@ -13,6 +13,7 @@
 #include "daemon/host-addresses.h"
 #include "daemon/name-resolver.h"
 #include "grant/grant-table.h"
+#include "loop/forked-writer.h"
 #include "match/pattern-set.h"
 #include "publish/event-log.h"
 #include "publish/publisher.h"
@@ -68,8 +69,9 @@ typedef struct Manager {
         char *relay_path, *state_path, *revocations_path, *revocations_copy_path;
         uint64_t due; /* seconds: what the expiry timer is set to */
         bool state_dirty, revocations_dirty, status_dirty;
-        bool revocations_refused; /* the file in their place is to be put aside */
-        bool save_failed;
+        bool revocations_refused;       /* the file in their place is to be put aside */
+        bool save_failed, state_failed; /* of the revocations, of the state */
+        ForkedWriter saver;             /* writes the state */
         usec_t status_told, started;
         usec_t tick_usec;
         bool watchdog;
@@ -149,8 +151,12 @@ void manager_keep_logins(const Manager *m);
 /* Returns 0, whatever is damaged; or -errno, logged, when what may be good can't be read for want of memory
  * or descriptors: the daemon must not go on, nor save anything, without it. */
 int manager_load_state(Manager *m);
-/* Saves grants, streams and positions. Returns 0 or -errno. */
+/* Saves grants, streams and positions; they are on the disk when it returns. Returns 0, or -errno after it
+ * has been logged, once until it succeeds. */
 int manager_save_state(Manager *m);
+/* Has a child do it; as long as that writes, what comes in is saved with the next. What fails makes the
+ * state dirty again. Where none can be forked it is done here. */
+void manager_begin_saving_state(Manager *m);
 int manager_save_revocations(Manager *m);
 /* Takes back the grants that were published after the state was saved. Returns as manager_load_state(). */
 int manager_merge_published(Manager *m);

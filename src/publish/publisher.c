@@ -15,18 +15,11 @@
 #include "publish/publisher.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "basic/fd-util.h"
 #include "basic/time-util.h"
 #include "cdb/relay-lookup.h"
+#include "loop/forked-writer.h"
 #include "publish/change-map.h"
 #include "publish/relay-writer.h"
 
@@ -66,12 +59,6 @@ struct PublisherSink {
 
 #define SINK_INIT ((PublisherSink){.writer = RELAY_WRITER_INIT})
 
-/* What the child that writes a base says in the end; if it says nothing, it died. */
-typedef struct ChildResult {
-        int32_t error;
-        uint32_t records;
-} ChildResult;
-
 struct Publisher {
         PublisherConfig config;
         char *path, *delta_path;
@@ -88,16 +75,15 @@ struct Publisher {
         bool base_due; /* whatever it costs */
 
         PublisherSink building; /* the base that the child writes */
-        pid_t child;            /* 0: none */
-        int child_fd;
-        usec_t child_since;
+        ForkedWriter child;
+        usec_t fork_cost;
 
         usec_t base_cost, deltas_cost, next_delta; /* monotonic clock */
         int base_error, delta_error, reported_error;
         usec_t retry_delay, retry_at;
 
         sd_event *event;
-        sd_event_source *soon, *timer, *child_source;
+        sd_event_source *soon, *timer;
 };
 
 static usec_t monotonic_now(void) {
@@ -232,9 +218,10 @@ static void base_in_place(Publisher *p, const PublisherSink *sink, uint64_t reco
         change_map_filter(&p->changes, is_since_snapshot, p);
 }
 
-/* Puts a complete temporary base and its delta in place. */
-static int commit_base(Publisher *p, PublisherSink *sink, uint64_t records, usec_t begin) {
+/* Puts a complete temporary base and its delta in place; `cost` is what it has cost so far. */
+static int commit_base(Publisher *p, PublisherSink *sink, uint64_t records, usec_t cost) {
         _cleanup_(relay_writer_done) RelayWriter delta = RELAY_WRITER_INIT;
+        usec_t begin = monotonic_now();
         int r;
 
         r = prepare_delta(p, sink->writer.header.generation, p->stamp, &delta);
@@ -242,7 +229,7 @@ static int commit_base(Publisher *p, PublisherSink *sink, uint64_t records, usec
                 r = relay_writer_commit(&sink->writer);
         if (r < 0)
                 return failed(p, &p->base_error, r);
-        base_in_place(p, sink, records, monotonic_now() - begin);
+        base_in_place(p, sink, records, cost + monotonic_now() - begin);
         p->dirty = true; /* until its delta is there too */
         r = relay_writer_commit(&delta);
         if (r < 0)
@@ -280,18 +267,11 @@ static int write_base(Publisher *p) {
                 r = fill_base(p, &sink);
         if (r < 0)
                 return failed(p, &p->base_error, r);
-        return commit_base(p, &sink, sink.writer.header.count, begin);
+        return commit_base(p, &sink, sink.writer.header.count, monotonic_now() - begin);
 }
 
 static void stop_child(Publisher *p) {
-        p->child_source = sd_event_source_disable_unref(p->child_source);
-        if (p->child > 0) {
-                (void) kill(p->child, SIGKILL);
-                while (waitpid(p->child, NULL, 0) < 0 && errno == EINTR)
-                        ;
-        }
-        p->child = 0;
-        p->child_fd = close_fd(p->child_fd);
+        forked_writer_stop(&p->child);
         sink_done(&p->building);
         p->building = SINK_INIT;
 }
@@ -322,85 +302,52 @@ static int write_both(Publisher *p) {
         return delta_in_place(p, &delta);
 }
 
-/* Closes whatever the child has inherited but two: a socket of the daemon must not be kept open by it. */
-static void close_others(int a, int b) {
-        (void) close_range(STDERR_FILENO + 1, (unsigned) MIN(a, b) - 1, 0);
-        if (MAX(a, b) - MIN(a, b) > 1)
-                (void) close_range((unsigned) MIN(a, b) + 1, (unsigned) MAX(a, b) - 1, 0);
-        (void) close_range((unsigned) MAX(a, b) + 1, UINT_MAX, 0);
+static int write_in_child(void *what, uint64_t *ret_value) {
+        Publisher *p = what;
+        int r = fill_base(p, &p->building);
+
+        *ret_value = p->building.writer.header.count;
+        return r;
 }
 
-static _noreturn_ void run_child(Publisher *p, int result_fd, pid_t parent) {
-        ChildResult result;
+/* The child has ended with this result. */
+static int finish_child(Publisher *p, int result, uint64_t records, usec_t cpu) {
+        _cleanup_(sink_done) PublisherSink sink = p->building;
 
-        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent)
-                _exit(1);
-        close_others(p->building.writer.file.fd, result_fd);
-        result.error = fill_base(p, &p->building);
-        result.records = (uint32_t) p->building.writer.header.count;
-        _exit(write_all(result_fd, &result, sizeof(result)) < 0 ? 1 : 0);
-}
-
-/* The child has ended, or said that it is done. */
-static int finish_child(Publisher *p) {
-        _cleanup_(sink_done) PublisherSink sink = SINK_INIT;
-        ChildResult result;
-
-        if (read(p->child_fd, &result, sizeof(result)) != sizeof(result))
-                result.error = -EIO;
-        sink = p->building;
         p->building = SINK_INIT;
-        stop_child(p);
         if (!p->known)
                 return 0; /* meanwhile it was found that both must be written anew */
-        if (result.error < 0)
-                return failed(p, &p->base_error, result.error);
-        return commit_base(p, &sink, result.records, p->child_since);
+        if (result < 0)
+                return failed(p, &p->base_error, result);
+        return commit_base(p, &sink, records, p->fork_cost + cpu);
 }
 
 static void schedule(Publisher *p);
 
-static int on_child(
-        _unused_ sd_event_source *s, _unused_ int fd, _unused_ uint32_t revents, void *userdata) {
+static void on_child(void *userdata, int result, uint64_t records, usec_t cpu) {
         Publisher *p = userdata;
 
-        if (finish_child(p) >= 0)
+        if (finish_child(p, result, records, cpu) >= 0)
                 (void) report(p, true);
         schedule(p);
-        return 0;
 }
 
 /* Has a child write the base, out of the memory as it is now. */
 static int fork_base(Publisher *p) {
-        _cleanup_close_ int read_end = -1, write_end = -1;
-        pid_t parent = getpid(), child;
-        int fds[2], r;
+        ForkedJob job = {.write = write_in_child, .what = p, .done = on_child, .userdata = p};
+        usec_t begin = monotonic_now();
+        int r = begin_base(p, p->generation + 1, &p->building);
 
-        if (pipe2(fds, O_CLOEXEC) < 0)
-                return -errno;
-        read_end = fds[0];
-        write_end = fds[1];
-        p->child_since = monotonic_now();
-        r = begin_base(p, p->generation + 1, &p->building);
         if (r < 0)
                 return r;
-        child = fork();
-        if (child < 0)
-                return -errno;
-        if (child == 0)
-                run_child(p, write_end, parent);
-        p->child = child;
-        r = sd_event_add_io(p->event, &p->child_source, read_end, POLLIN, on_child, p);
-        if (r < 0)
-                return r;
-        p->child_fd = read_end;
-        read_end = -1;
-        return 0;
+        job.fd = p->building.writer.file.fd;
+        r = forked_writer_start(&p->child, p->event, &job);
+        p->fork_cost = monotonic_now() - begin;
+        return r;
 }
 
 static bool is_base_wanted(const Publisher *p) {
-        if (!p->known || p->child > 0)
+        if (!p->known || forked_writer_is_busy(&p->child))
                 return false;
         return p->base_due || (p->changes.n >= CHANGES_MIN && p->deltas_cost >= p->base_cost);
 }
@@ -454,7 +401,7 @@ static bool is_mattering(void *userdata, const RelayEntry *entry, _unused_ uint3
 static void tidy_changes(Publisher *p) {
         _cleanup_(tidy_done) Tidy t = {.base = CDB_FILE_INIT, .now = time_now() / USEC_PER_SEC};
 
-        if (p->changes.n < p->tidy_at || p->child > 0)
+        if (p->changes.n < p->tidy_at || forked_writer_is_busy(&p->child))
                 return;
         if (cdb_file_open(&t.base, p->path) < 0)
                 return;
@@ -541,7 +488,7 @@ int publisher_new(const PublisherConfig *config, Publisher **ret) {
                 p->config.retry = RETRY_USEC;
         p->changes = CHANGE_MAP_INIT;
         p->building = SINK_INIT;
-        p->child_fd = -1;
+        p->child = FORKED_WRITER_INIT;
         p->tidy_at = TIDY_CHANGES_MIN;
         p->path = strdup(config->path);
         p->delta_path = strdup(delta_path);

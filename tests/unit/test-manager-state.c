@@ -3,6 +3,9 @@
  * revoked stays so, what is whole is taken, and what is saved next is whole. */
 #include "check.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "basic/log.h"
@@ -81,6 +84,7 @@ static Manager *manager_new_here(void) {
         assert_non_null(m->inputs);
         m->n_inputs = 1;
         assert_ok(source_file_new(LOG_PATH, &heads, NULL, &sink, &m->inputs[0].source));
+        m->saver = FORKED_WRITER_INIT;
         m->state_path = strdup("state");
         m->revocations_path = strdup("revocations");
         m->revocations_copy_path = strdup("revocations-copy");
@@ -91,6 +95,8 @@ static Manager *manager_new_here(void) {
 static Manager *manager_free_here(Manager *m) {
         if (!m)
                 return NULL;
+        forked_writer_stop(&m->saver);
+        sd_event_unref(m->event);
         source_free(m->inputs[0].source);
         free(m->inputs);
         grant_table_free(m->grants);
@@ -598,6 +604,146 @@ static void test_another_user(_unused_ void **state) {
         look_again(found);
 }
 
+/* ---- by a child ---- */
+
+static int fork_error;
+
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
+
+pid_t __wrap_fork(void) {
+        if (fork_error == 0)
+                return __real_fork();
+        errno = fork_error;
+        return -1;
+}
+
+/* A daemon with one more login than is saved, and a loop. */
+static Manager *start_with_more(void) {
+        Manager *m;
+
+        save_all();
+        m = start();
+        assert_ok(sd_event_new(&m->event));
+        assert_int_equal(login(m, "192.0.2.200", "grace", T0), GRANT_NEW);
+        m->state_dirty = true;
+        return m;
+}
+
+static bool is_saved(const char *address) {
+        _cleanup_(manager_free_herep) Manager *m = start();
+
+        return has(m, address);
+}
+
+static void wait_for_child(Manager *m) {
+        while (forked_writer_is_busy(&m->saver))
+                assert_true(sd_event_run(m->event, 60 * USEC_PER_SEC) > 0);
+}
+
+static void test_by_child(_unused_ void **state) {
+        _cleanup_(manager_free_herep) Manager *m = start_with_more();
+
+        manager_begin_saving_state(m);
+        assert_true(forked_writer_is_busy(&m->saver));
+        assert_false(m->state_dirty);
+        /* what comes now is saved with the next */
+        assert_int_equal(login(m, "192.0.2.201", "heidi", T0), GRANT_NEW);
+        wait_for_child(m);
+        assert_false(m->state_failed);
+        assert_true(is_saved("192.0.2.200") && !is_saved("192.0.2.201"));
+        assert_int_equal(access(".state.tmp", F_OK), -1);
+        manager_begin_saving_state(m);
+        wait_for_child(m);
+        assert_true(is_saved("192.0.2.201"));
+        /* whole: positions and streams too */
+        look_again((Found){true, true, true, true});
+}
+
+static void test_child_and_disk_full(_unused_ void **state) {
+        _cleanup_(manager_free_herep) Manager *m = start_with_more();
+        struct rlimit limit;
+
+        assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){100, limit.rlim_max}), 0);
+        for (unsigned i = 0; i < 3; i++) {
+                manager_begin_saving_state(m);
+                wait_for_child(m);
+                assert_true(m->state_dirty && m->state_failed);
+        }
+        assert_int_equal(logged.errors, 1);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        assert_true(signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
+        assert_true(!is_saved("192.0.2.200"));
+        manager_begin_saving_state(m);
+        wait_for_child(m);
+        assert_true(!m->state_dirty && !m->state_failed);
+        assert_true(is_saved("192.0.2.200"));
+}
+
+static void test_child_killed(_unused_ void **state) {
+        _cleanup_(manager_free_herep) Manager *m = start_with_more();
+
+        for (unsigned i = 0; i < 20; i++) {
+                manager_begin_saving_state(m);
+                (void) usleep(i * 50);
+                assert_int_equal(kill(m->saver.child, SIGKILL), 0);
+                wait_for_child(m);
+                /* it may have been done already; said or not, the file is whole */
+                look_again((Found){true, true, true, true});
+        }
+        manager_begin_saving_state(m);
+        wait_for_child(m);
+        assert_true(!m->state_dirty && is_saved("192.0.2.200"));
+}
+
+/* At a stop, or when a user's grants have to go at once: what the child writes must not come after it. */
+static void test_saved_while_child_writes(_unused_ void **state) {
+        _cleanup_(manager_free_herep) Manager *m = start_with_more();
+
+        for (unsigned i = 0; i < 20; i++) {
+                char address[32];
+
+                (void) snprintf(address, sizeof(address), "192.0.2.%u", 210 + i);
+                manager_begin_saving_state(m);
+                (void) usleep(i * 50);
+                assert_int_equal(login(m, address, "ivan", T0), i < 16 ? GRANT_NEW : GRANT_REFUSED);
+                assert_ok(manager_save_state(m));
+                assert_false(forked_writer_is_busy(&m->saver));
+                assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+                assert_true(i >= 16 || is_saved(address));
+        }
+        assert_false(m->state_dirty);
+}
+
+static void test_child_is_slow(_unused_ void **state) {
+        _cleanup_(manager_free_herep) Manager *m = start_with_more();
+        pid_t child;
+
+        manager_begin_saving_state(m);
+        child = m->saver.child;
+        m->state_dirty = true;
+        manager_begin_saving_state(m); /* it is told, and there is no second one */
+        assert_int_equal(m->saver.child, child);
+        assert_true(m->state_dirty && m->state_failed);
+        assert_int_equal(logged.errors, 1);
+        wait_for_child(m);
+        assert_true(m->state_dirty && !m->state_failed);
+        assert_true(is_saved("192.0.2.200"));
+}
+
+static void test_no_child(_unused_ void **state) {
+        _cleanup_(manager_free_herep) Manager *m = start_with_more();
+
+        fork_error = ENOMEM;
+        manager_begin_saving_state(m);
+        fork_error = 0;
+        assert_false(forked_writer_is_busy(&m->saver));
+        assert_true(!m->state_dirty && !m->state_failed);
+        assert_true(is_saved("192.0.2.200"));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 in_directory(test_whole),
@@ -613,6 +759,12 @@ int main(void) {
                 in_directory(test_revoked_in_the_future),
                 in_directory(test_start_while_ahead),
                 in_directory(test_another_user),
+                in_directory(test_by_child),
+                in_directory(test_child_and_disk_full),
+                in_directory(test_child_killed),
+                in_directory(test_saved_while_child_writes),
+                in_directory(test_child_is_slow),
+                in_directory(test_no_child),
         };
 
         return cmocka_run_group_tests_name("manager-state", tests, NULL, NULL);
