@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A set of networks: one hash look-up for each length that occurs, however many networks there are. */
+/* A set of networks: one hash look-up for each length that occurs, however many networks there are; a few
+ * are looked through, which is faster. */
 
 #include "model/network-set.h"
 
 #include <errno.h>
+
+/* Up to here a look through all takes less than one hash of a key. */
+#define FEW 16
 
 static Span key_of(const IpNetwork *n) {
         return span_make((const char *) n, sizeof(IpNetwork));
@@ -15,6 +19,12 @@ static bool network_equal(const void *items, uint32_t index, Span key) {
 }
 
 bool network_set_has(const NetworkSet *s, const IpNetwork *n) {
+        if (s->n <= FEW) {
+                for (uint32_t i = 0; i < s->n; i++)
+                        if (ip_network_equal(&s->items[i], n))
+                                return true;
+                return false;
+        }
         return hash_index_find(&s->index, key_of(n), network_equal, s->items) != HASH_INDEX_NONE;
 }
 
@@ -40,10 +50,21 @@ void network_set_done(NetworkSet *s) {
         *s = (NetworkSet){0};
 }
 
+static int longest_of_few(const NetworkSet *s, const IpNetwork *n) {
+        int longest = -1;
+
+        for (uint32_t i = 0; i < s->n; i++)
+                if (s->items[i].length > longest && ip_network_contains(&s->items[i], n))
+                        longest = s->items[i].length;
+        return longest;
+}
+
 int network_set_longest(const NetworkSet *s, const IpNetwork *n) {
         const bool *lengths = ip_network_is_v4(n) ? s->v4 : s->v6;
 
-        for (int length = n->length; s->n > 0 && length >= 0; length--) {
+        if (s->n <= FEW)
+                return longest_of_few(s, n);
+        for (int length = n->length; length >= 0; length--) {
                 IpNetwork wider;
 
                 if (!lengths[length])

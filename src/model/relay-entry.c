@@ -49,12 +49,27 @@ size_t relay_user_encode(char buf[static RELAY_USER_ENCODED_BYTES], Span user) {
         return (size_t) (p - buf);
 }
 
+static size_t put_number(char buf[static 20], uint64_t v) {
+        char digits[20];
+        size_t at = sizeof(digits);
+
+        do {
+                digits[--at] = (char) ('0' + v % 10);
+                v /= 10;
+        } while (v > 0 && at > 0);
+        memcpy(buf, digits + at, sizeof(digits) - at);
+        return sizeof(digits) - at;
+}
+
 size_t relay_value_format(char buf[static RELAY_VALUE_BYTES], const RelayEntry *entry) {
         size_t how = MIN(entry->how.size, (size_t) RELAY_HOW_MAX_BYTES), n;
 
         assert(entry->verdict >= 0 && entry->verdict < _RELAY_VERDICT_MAX);
-        n = (size_t) snprintf(
-                buf, RELAY_VALUE_BYTES, "%s %" PRIu64 " ", verdict_names[entry->verdict], entry->until);
+        n = strlen(verdict_names[entry->verdict]);
+        memcpy(buf, verdict_names[entry->verdict], n);
+        buf[n++] = ' ';
+        n += put_number(buf + n, entry->until);
+        buf[n++] = ' ';
         for (size_t i = 0; i < how; i++)
                 buf[n++] = how_byte(entry->how.data[i]);
         if (how == 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "check.h"
 
+#include <arpa/inet.h>
+
 #include "model/ip-addr.h"
 
 static void test_addresses(_unused_ void **state) {
@@ -14,9 +16,10 @@ static void test_addresses(_unused_ void **state) {
                 {"::", "::"},
                 {"::1", "::1"},
         };
-        static const char *const bad[] = {"", ".", "../x", "999999.1..2", "1.2.3", "1.2.3.4.5", "01.2.3.4", "1.2.3.256",
-                " 1.2.3.4", "1.2.3.4 ", "1.2.3.4\n", "0x1.2.3.4", "1", "::g", ":::", "fe80::1%eth0", "[::1]",
-                "1:2:3:4:5:6:7:8:9", "::ffff:1.2.3.400", "localhost", "1.2.3.4/32"};
+        static const char *const bad[] = {"", ".", "../x", "999999.1..2", "1.2.3", "1.2.3.4.5", "01.2.3.4",
+                "1.2.3.256", " 1.2.3.4", "1.2.3.4 ", "1.2.3.4\n", "0x1.2.3.4", "1", "::g",
+                ":::", "fe80::1%eth0", "[::1]", "1:2:3:4:5:6:7:8:9", "::ffff:1.2.3.400", "localhost",
+                "1.2.3.4/32"};
         char text[IP_TEXT_BYTES], large[4096];
         IpAddr a, b;
 
@@ -137,8 +140,38 @@ static void test_network_of(_unused_ void **state) {
         }
 }
 
+/* As inet_ntop(3) writes them. */
+static void test_octets(_unused_ void **state) {
+        char text[IP_TEXT_BYTES], expected[64];
+        IpAddr a = {{[10] = 0xff, 0xff}};
+
+        for (unsigned octet = 0; octet < 256; octet++)
+                for (unsigned place = 12; place < 16; place++) {
+                        IpNetwork n;
+
+                        a.bytes[place] = (uint8_t) octet;
+                        assert_non_null(inet_ntop(AF_INET, a.bytes + 12, expected, sizeof(expected)));
+                        assert_string_equal(ip_addr_format(text, &a), expected);
+                        for (unsigned length = 96; length < 128; length++) {
+                                n = ip_network_of(&a, length);
+                                assert_non_null(
+                                        inet_ntop(AF_INET, n.addr.bytes + 12, expected, sizeof(expected)));
+                                (void) snprintf(expected + strlen(expected), 8, "/%u", length - 96);
+                                assert_string_equal(ip_network_format(text, &n), expected);
+                        }
+                }
+        for (unsigned length = 0; length < 128; length++) {
+                IpNetwork n = ip_network_of(&(IpAddr){{0x20, 0x01, 0x0d, 0xb8, [15] = 1}}, length);
+
+                assert_non_null(inet_ntop(AF_INET6, n.addr.bytes, expected, sizeof(expected)));
+                (void) snprintf(expected + strlen(expected), 8, "/%u", length);
+                assert_string_equal(ip_network_format(text, &n), expected);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_octets),
                 cmocka_unit_test(test_addresses),
                 cmocka_unit_test(test_networks),
                 cmocka_unit_test(test_contains),

@@ -43,13 +43,23 @@ static void test_families(_unused_ void **state) {
         assert_int_equal(longest(&s, "192.0.2.7"), -1);
 }
 
-static void test_model(_unused_ void **state) {
+/* As the words say, and not as ip_network_contains() does. */
+static bool contains(const IpNetwork *outer, const IpNetwork *inner) {
+        IpNetwork cut;
+
+        if (outer->length > inner->length || ip_network_is_v4(outer) != ip_network_is_v4(inner))
+                return false;
+        cut = ip_network_of(&inner->addr, outer->length);
+        return ip_addr_equal(&cut.addr, &outer->addr);
+}
+
+/* Returns how often something was found. */
+static unsigned check_set_of(unsigned n, uint64_t seed) {
         NetworkSet s = {0};
         IpNetwork list[2000];
-        uint64_t seed = 11;
         unsigned found = 0;
 
-        for (unsigned i = 0; i < ELEMENTSOF(list); i++) {
+        for (unsigned i = 0; i < n; i++) {
                 uint64_t r = next_random(&seed);
                 IpAddr addr = i % 2 ? net("10.0.0.0").addr : net("2001:db8::").addr;
 
@@ -60,18 +70,36 @@ static void test_model(_unused_ void **state) {
         }
         for (unsigned i = 0; i < 2000; i++) {
                 uint64_t r = next_random(&seed);
-                IpNetwork host = ip_network_of(&list[i].addr, 128);
+                IpNetwork asked = ip_network_of(&list[i % n].addr, 128);
                 int expected = -1;
+                bool there = false;
 
-                memcpy(host.addr.bytes + 14, &r, 2);
-                for (unsigned k = 0; k < ELEMENTSOF(list); k++)
-                        if (ip_network_contains(&list[k], &host))
+                memcpy(asked.addr.bytes + 14, &r, 2);
+                asked = ip_network_of(&asked.addr, 128 - (unsigned) (r >> 32) % 4);
+                for (unsigned k = 0; k < n; k++) {
+                        bool inside = contains(&list[k], &asked);
+
+                        assert_int_equal(ip_network_contains(&list[k], &asked), inside);
+                        if (inside)
                                 expected = MAX(expected, list[k].length);
-                assert_int_equal(network_set_longest(&s, &host), expected);
+                        there |= ip_network_equal(&list[k], &asked);
+                }
+                assert_int_equal(network_set_longest(&s, &asked), expected);
+                assert_int_equal(network_set_has(&s, &asked), there);
                 found += expected > 0;
         }
-        assert_true(found > 500);
         network_set_done(&s);
+        return found;
+}
+
+static void test_model(_unused_ void **state) {
+        unsigned found = 0;
+
+        /* a few are looked through, many are looked up */
+        for (unsigned n = 1; n < 40; n++)
+                found += check_set_of(n, n);
+        assert_true(found > 39 * 500);
+        assert_true(check_set_of(2000, 11) > 500);
 }
 
 int main(void) {

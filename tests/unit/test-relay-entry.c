@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "check.h"
 
+#include <inttypes.h>
+
 #include "model/login.h"
 #include "model/relay-entry.h"
 
@@ -22,7 +24,8 @@ static void check_value(RelayVerdict verdict, uint64_t until, Span how, Span use
 }
 
 static void test_values(_unused_ void **state) {
-        check_value(RELAY_ALLOW, 1795226523, SPAN_LITERAL("dovecot"), SPAN_LITERAL(""), "allow 1795226523 dovecot");
+        check_value(RELAY_ALLOW, 1795226523, SPAN_LITERAL("dovecot"), SPAN_LITERAL(""),
+                "allow 1795226523 dovecot");
         check_value(RELAY_NEVER, 0, SPAN_LITERAL("host"), SPAN_LITERAL(""), "never 0 host");
         check_value(RELAY_REVOKED, 0, SPAN_LITERAL("manual"), SPAN_LITERAL(""), "revoked 0 manual");
         check_value(RELAY_ALLOW, UINT64_MAX, SPAN_LITERAL("a.b_c-9"), SPAN_LITERAL("Alice@example.org"),
@@ -37,8 +40,11 @@ static void test_values(_unused_ void **state) {
 
 static void test_longest_value(_unused_ void **state) {
         char how[200], user[500], buf[RELAY_VALUE_BYTES], name[RELAY_USER_MAX_BYTES];
-        RelayEntry entry = {.verdict = RELAY_REVOKED, .until = UINT64_MAX, .how = {how, sizeof(how)},
-                .user = {user, sizeof(user)}}, back = {0};
+        RelayEntry entry = {.verdict = RELAY_REVOKED,
+                           .until = UINT64_MAX,
+                           .how = {how, sizeof(how)},
+                           .user = {user, sizeof(user)}},
+                   back = {0};
         size_t n;
 
         memset(how, 'h', sizeof(how));
@@ -51,11 +57,12 @@ static void test_longest_value(_unused_ void **state) {
 }
 
 static void test_bad_values(_unused_ void **state) {
-        static const char *const bad[] = {"", " ", "allow", "allow ", "allow 5", "allow 5 ", "Allow 5 x", "allow  5 x",
-                " allow 5 x", "allow 5 x ", "allow 5  x", "allow -5 x", "allow +5 x", "allow 05 x", "allow 0x5 x",
-                "allow 18446744073709551616 x", "allow 5 X", "allow 5 x/y", "allow 5 x\n", "grant 5 x", "allowed 5 x",
-                "allow 5 x a b", "allow 5 x %", "allow 5 x %4", "allow 5 x %zz", "allow 5 x %c3", "allow 5 x %41",
-                "allow 5 x a%", "allow 5 x \xc3", "allow\t5 x"};
+        static const char *const bad[] = {"", " ", "allow", "allow ", "allow 5", "allow 5 ", "Allow 5 x",
+                "allow  5 x", " allow 5 x", "allow 5 x ", "allow 5  x", "allow -5 x", "allow +5 x",
+                "allow 05 x", "allow 0x5 x", "allow 18446744073709551616 x", "allow 5 X", "allow 5 x/y",
+                "allow 5 x\n", "grant 5 x", "allowed 5 x", "allow 5 x a b", "allow 5 x %", "allow 5 x %4",
+                "allow 5 x %zz", "allow 5 x %c3", "allow 5 x %41", "allow 5 x a%", "allow 5 x \xc3",
+                "allow\t5 x"};
         char how[RELAY_HOW_MAX_BYTES + 20], user[400];
         RelayEntry entry = {.until = 77};
 
@@ -102,19 +109,22 @@ static void test_headers(_unused_ void **state) {
         add_length(&header, "10.0.0.0/8");
         add_length(&header, "2001:db8::/64");
         check_header(&header, "1 3 1795222923 1800 3 4/8,4/32,6/64");
-        header = (RelayHeader){.generation = RELAY_GENERATION_MAX, .written = RELAY_WRITTEN_MAX, .ttl = RELAY_TTL_MAX,
+        header = (RelayHeader){.generation = RELAY_GENERATION_MAX,
+                .written = RELAY_WRITTEN_MAX,
+                .ttl = RELAY_TTL_MAX,
                 .count = UINT32_MAX};
         memset(&header.lengths, true, sizeof(header.lengths));
         check_header(&header, NULL);
 }
 
 static void test_bad_headers(_unused_ void **state) {
-        static const char *const bad[] = {"", "1", "1 3", "1 3 5 7 9", "1 3 5 7 9 ", "1 3 5 7 9 4", "1 3 5 7 9 4/",
-                "1 3 5 7 9 4/33", "1 3 5 7 9 6/129", "1 3 5 7 9 5/1", "1 3 5 7 9 4/8,", "1 3 5 7 9 ,4/8",
-                "1 3 5 7 9 4/32,4/8", "1 3 5 7 9 6/64,4/8", "1 3 5 7 9 4/8,4/8", "1 3 5 7 9 4/08", "1 3 5 7 9 4/8 x",
-                "1 3 5 7 9 - x", "1 3 5 7 9 -,4/8", "1  3 5 7 9 -", " 1 3 5 7 9 -", "01 3 5 7 9 -", "x 3 5 7 9 -",
-                "1 9223372036854775808 5 7 9 -", "1 3 9223372036854775808 7 9 -", "1 3 5 316224001 9 -",
-                "1 3 5 7 4294967296 -", "1 3 5 7 -1 -"};
+        static const char *const bad[] = {"", "1", "1 3", "1 3 5 7 9", "1 3 5 7 9 ", "1 3 5 7 9 4",
+                "1 3 5 7 9 4/", "1 3 5 7 9 4/33", "1 3 5 7 9 6/129", "1 3 5 7 9 5/1", "1 3 5 7 9 4/8,",
+                "1 3 5 7 9 ,4/8", "1 3 5 7 9 4/32,4/8", "1 3 5 7 9 6/64,4/8", "1 3 5 7 9 4/8,4/8",
+                "1 3 5 7 9 4/08", "1 3 5 7 9 4/8 x", "1 3 5 7 9 - x", "1 3 5 7 9 -,4/8", "1  3 5 7 9 -",
+                " 1 3 5 7 9 -", "01 3 5 7 9 -", "x 3 5 7 9 -", "1 9223372036854775808 5 7 9 -",
+                "1 3 9223372036854775808 7 9 -", "1 3 5 316224001 9 -", "1 3 5 7 4294967296 -",
+                "1 3 5 7 -1 -"};
         char large[2 * RELAY_HEADER_BYTES];
         RelayHeader header = {.ttl = 77};
 
@@ -134,8 +144,24 @@ static void test_verdict_names(_unused_ void **state) {
         assert_string_equal(match_verdict_to_string(MATCH_UNTRUSTED), "refused");
 }
 
+static void test_numbers(_unused_ void **state) {
+        uint64_t power = 1;
+
+        for (unsigned digits = 1; digits <= 20; digits++, power *= 10)
+                for (int k = -1; k <= 1; k++) {
+                        RelayEntry entry = {
+                                .until = power + (uint64_t) (int64_t) k, .how = SPAN_LITERAL("test")};
+                        char buf[RELAY_VALUE_BYTES], expected[64];
+
+                        (void) snprintf(expected, sizeof(expected), "allow %" PRIu64 " test", entry.until);
+                        assert_int_equal(relay_value_format(buf, &entry), strlen(expected));
+                        assert_string_equal(buf, expected);
+                }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_numbers),
                 cmocka_unit_test(test_values),
                 cmocka_unit_test(test_longest_value),
                 cmocka_unit_test(test_bad_values),
