@@ -341,7 +341,8 @@ static void look_at_state(Server *s) {
         }
 }
 
-/* Takes the answer if there is one, and asks again. */
+/* Takes the answer if there is one, and asks again. What counts is the last time at which there was none:
+ * this program may have stood still itself. */
 static void ask(Server *s) {
         static const char question[] = "14:relay 20.0.0.0,";
         double now = seconds();
@@ -352,9 +353,10 @@ static void ask(Server *s) {
 
                 if (n < 0 && errno != EAGAIN)
                         die("the look-up socket");
-                s->stall = MAX(s->stall, now - s->since);
-                if (n < 0)
+                if (n < 0) {
+                        s->stall = MAX(s->stall, now - s->since);
                         return;
+                }
         }
         if (send(s->lookup, question, sizeof(question) - 1, MSG_NOSIGNAL) < 0)
                 die("the look-up socket");
@@ -444,7 +446,7 @@ static void load(Server *s, unsigned duration) {
         qsort(times, n, sizeof(double), compare);
         row("1,000 new logins/s, 10,000 repeated: line -> relaylock p50", s, 2, "ms", times[n / 2] * 1e3, 0,
                 "-");
-        row("1,000 new logins/s, 10,000 repeated: line -> relaylock p99", s, "%.2f ms",
+        row("1,000 new logins/s, 10,000 repeated: line -> relaylock p99", s, 2, "ms",
                 times[n * 99 / 100] * 1e3, 50, "<= 50 ms");
         row("the daemon's share of a core then", s, 1, "%", cpu / elapsed * 100, 20, "< 20 %");
         row("written to the runtime directory for a new login", s, 0, "bytes", (double) bytes / n, 0, "-");
