@@ -188,7 +188,10 @@ bool ip_network_contains(const IpNetwork *outer, const IpNetwork *inner) {
         const uint8_t *a = outer->addr.bytes, *b = inner->addr.bytes;
         unsigned whole = outer->length / 8u, rest = outer->length % 8u;
 
-        if (outer->length > inner->length || memcmp(a, b, whole) != 0)
+        /* where two networks differ, they mostly do so in their last byte */
+        if (outer->length > inner->length || (whole > 0 && a[whole - 1] != b[whole - 1]))
+                return false;
+        if (memcmp(a, b, whole) != 0)
                 return false;
         if (whole < sizeof(outer->addr.bytes) && (a[whole] ^ b[whole]) >> (8 - rest) != 0)
                 return false;
