@@ -297,8 +297,11 @@ class Log(Input):
         # what is written now is in neither of both
         self.current = Place(self.path)
         between()
+        # whoever has read the half of a line takes what comes next for its rest, for the copy does not have it
+        halved = self.half is not None
         self.finish()
         os.truncate(self.path, 0)
+        self.broken |= halved
         self.schedule.model.destroy(self.current, False)
         self.current = Place(self.path)
         self.current.seen = True  # it is the same inode still
