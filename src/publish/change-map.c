@@ -67,7 +67,7 @@ static int append(ChangeMap *map, const IpNetwork *network, uint32_t *ret_index)
         int r;
 
         if (map->n == map->allocated) {
-                uint32_t room = map->allocated == 0 ? 64 : map->allocated + map->allocated / 2;
+                uint32_t room = MAX(64u, map->allocated + map->allocated / 2);
                 Change *more =
                         room < HASH_INDEX_NONE ? reallocarray(map->items, room, sizeof(Change)) : NULL;
 

@@ -114,11 +114,33 @@ static void test_shrinks(_unused_ void **state) {
         change_map_done(&map);
 }
 
+/* With only one change left it grows again. */
+static void test_grows_from_one(_unused_ void **state) {
+        ChangeMap map = CHANGE_MAP_INIT;
+        uint64_t since = 2;
+
+        for (unsigned i = 0; i < KEYS; i++) {
+                RelayEntry entry = entry_of(i, i == 0 ? 2 : 1, "alice");
+
+                assert_ok(change_map_put(&map, &entry, true, 0));
+        }
+        change_map_filter(&map, keep_late, &since);
+        assert_int_equal(map.n, 1);
+        for (unsigned i = 1; i < KEYS; i++) {
+                RelayEntry entry = entry_of(i, 3, "");
+
+                assert_ok(change_map_put(&map, &entry, true, 0));
+                assert_true(map.n <= map.allocated);
+        }
+        change_map_done(&map);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_against_model),
                 cmocka_unit_test(test_stamps),
                 cmocka_unit_test(test_shrinks),
+                cmocka_unit_test(test_grows_from_one),
         };
 
         return cmocka_run_group_tests_name("change-map", tests, NULL, NULL);
