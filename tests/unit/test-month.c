@@ -191,6 +191,9 @@ static void test_month(_unused_ void **state) {
         size_t used = 0, heap = 0;
         Host h = {.now = TEST_NOW / USEC_PER_SEC};
 
+        /* of valgrind's malloc mallinfo2(3) knows nothing */
+        if (getenv("AUTHRELAY_SLOW"))
+                return;
         config.userdata = &h;
         /* nothing goes back, so that the largest that it has been is measured */
         (void) mallopt(M_TRIM_THRESHOLD, INT_MAX);
@@ -237,7 +240,7 @@ int main(_unused_ int argc, char **argv) {
         };
 
         /* what is free must count as free, not as kept at hand for the next that asks */
-        if (!getenv("GLIBC_TUNABLES")) {
+        if (!getenv("GLIBC_TUNABLES") && !getenv("AUTHRELAY_SLOW")) {
                 (void) setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0", 1);
                 (void) execv("/proc/self/exe", argv);
         }
