@@ -48,6 +48,8 @@ static ByteWriter *add_section(Saving *s, const char *prefix, const char *name) 
  * is. It must be of the same moment as the grants. */
 static void gather(Manager *m, Saving *s) {
         s->m = m;
+        if (!m->behind)
+                grant_table_note_read(m->grants, time_now() / USEC_PER_SEC);
         (void) add_section(s, "", GRANTS); /* first, as a position counts only after the grants */
         stream_state_encode(m->streams, add_section(s, "", STREAMS));
         for (size_t i = 0; i < m->n_inputs && s->n < STATE_FILE_SECTIONS_MAX; i++) {

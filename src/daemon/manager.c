@@ -138,14 +138,27 @@ static void tell_status(Manager *m, usec_t now) {
                 m->n_inputs - troubled, m->n_inputs, m->report.error < 0 ? "; can't publish" : "");
 }
 
+/* What can't be read again has nothing from before the start but what waits in its queue. */
+static bool is_all_read(const Manager *m) {
+        for (size_t i = 0; i < m->n_inputs; i++)
+                if (m->inputs[i].source->ops->encode && !m->inputs[i].source->is_read)
+                        return false;
+        return true;
+}
+
 /* After whatever the loop did: set the timers to what has changed. */
 static int on_post(sd_event_source *source, void *userdata) {
         Manager *m = userdata;
-        uint64_t due = grant_table_next_due(m->grants);
+        uint64_t due;
         usec_t now;
         int enabled;
 
         (void) source;
+        if (m->behind && is_all_read(m)) {
+                m->behind = false;
+                grant_table_note_read(m->grants, time_now() / USEC_PER_SEC);
+        }
+        due = grant_table_next_due(m->grants);
         if (due != m->due) {
                 m->due = due;
                 if (due != UINT64_MAX)
@@ -463,6 +476,8 @@ static int set_up(Manager *m) {
                 r = open_publisher(m);
         if (r < 0)
                 return r;
+        m->behind = true;
+        grant_table_expect_more(m->grants);
         r = manager_load_state(m);
         if (r >= 0)
                 r = manager_merge_published(m);

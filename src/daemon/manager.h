@@ -68,6 +68,7 @@ typedef struct Manager {
 
         char *relay_path, *state_path, *revocations_path, *revocations_copy_path;
         uint64_t due; /* seconds: what the expiry timer is set to */
+        bool behind;  /* since the start some source has not been read to its end */
         bool state_dirty, revocations_dirty, status_dirty;
         bool revocations_refused;       /* the file in their place is to be put aside */
         bool save_failed, state_failed; /* of the revocations, of the state */

@@ -38,6 +38,7 @@ void grant_table_encode(const GrantTable *t, ByteWriter *w) {
                 byte_writer_text(w, span_from_string(t->names.items[i]));
         session_table_encode_seed(t->sessions, w);
         byte_writer_u32(w, t->forgotten_until);
+        byte_writer_u32(w, t->read_to);
         byte_writer_u32(w, t->used);
         for (uint32_t i = 0; i < t->n; i++) {
                 const Grant *g = grant_store_at(t, i);
@@ -323,17 +324,19 @@ static bool decode_grant(Decoding *d) {
 static bool decode(GrantTable *t, Span bytes, uint64_t now) {
         Decoding d = {.t = t, .r = BYTE_READER(bytes), .now = now};
         uint64_t seed[2];
-        uint32_t forgotten_until, n;
+        uint32_t forgotten_until, read_to, n;
 
         if (!decode_names(&d))
                 return false;
         seed[0] = byte_reader_u64(&d.r);
         seed[1] = byte_reader_u64(&d.r);
         forgotten_until = byte_reader_u32(&d.r);
+        read_to = byte_reader_u32(&d.r);
         n = byte_reader_u32(&d.r);
         if (t && !d.r.failed) {
                 session_table_set_seed(t->sessions, seed);
                 t->forgotten_until = (uint32_t) MIN((uint64_t) forgotten_until, now + t->policy->ttl);
+                t->read_to = read_to;
         }
         for (uint32_t i = 0; i < n; i++)
                 if (!decode_grant(&d))
@@ -389,10 +392,13 @@ void grant_table_restore(
                         note_unnamed(t, &g.network, g.until, is_forgotten);
                 return;
         }
+        known = grant_store_at(t, i);
+        /* who vouched for it had read on further than what was saved */
+        if (grant_store_is_unsure(t, known) && g.until <= now + t->policy->ttl + 1)
+                known->published = MAX(known->published, MIN(g.until, known->until));
         /* the state knew it, but not its latest login */
         if (g.until <= grant_store_at(t, i)->until || g.until > now + t->policy->ttl + 1)
                 return;
-        known = grant_store_at(t, i);
         if (g.manual) {
                 known->manual = true;
                 /* without memory it lasts as long as a login's */

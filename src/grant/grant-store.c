@@ -39,13 +39,19 @@ void grant_store_set_source(Grant *g, uint16_t name) {
 
 /* ---- the heap ---- */
 
+bool grant_store_is_unsure(const GrantTable *t, const Grant *g) {
+        return t->behind && !g->manual && !session_list_is_empty(&g->sessions);
+}
+
 uint32_t grant_store_due(const GrantTable *t, uint32_t i) {
         const Grant *g = grant_store_at(t, i);
         uint32_t ttl = t->policy->ttl;
         /* time enough to write it, also where TTL= is a few seconds; never as long as TTL= itself */
         uint32_t early = MAX(ttl / 32, MIN(2U, ttl / 2));
 
-        return g->published < g->until ? g->published - MIN(early, g->published) : g->until;
+        return g->published < g->until && !grant_store_is_unsure(t, g)
+                       ? g->published - MIN(early, g->published)
+                       : g->until;
 }
 
 static uint32_t *heap_at(const GrantTable *t, uint32_t place) {

@@ -58,6 +58,8 @@ struct GrantTable {
         bool manual_known;        /* the grants by hand have been taken back, all of them */
         uint32_t restored_at;     /* seconds: when the published files were merged in */
         uint32_t forgotten_until; /* seconds: then logins from before that have lost their force */
+        uint32_t read_to;         /* seconds: nothing is known of the logs after that, if `behind` */
+        bool behind;              /* since the start they have not been read to their end */
 };
 
 /* ---- grant-store.c: an array of grants, found by network through a hash and by time through a heap ---- */
@@ -87,6 +89,8 @@ int grant_store_add(GrantTable *t, const IpNetwork *network, uint32_t until, uin
 /* Removes it, its leases and its sessions. */
 void grant_store_remove(GrantTable *t, uint32_t i);
 
+/* Whether its session may be over, for all that has been read. */
+bool grant_store_is_unsure(const GrantTable *t, const Grant *g);
 /* When the grant is over, or shortly before the world would think so. */
 uint32_t grant_store_due(const GrantTable *t, uint32_t i);
 /* The number of the grant that is due first; there is one. */

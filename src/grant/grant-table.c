@@ -91,15 +91,17 @@ void grant_table_end(GrantTable *t, uint32_t i, GrantEventType type, const char 
 /* What may be told to the world at `now`. A grant of the second of a revocation, but later, bears the next
  * second: what was published must still tell so after a crash. Readers allow for TTL/16. */
 uint32_t grant_table_publishable(const GrantTable *t, const Grant *g, uint64_t now) {
-        uint64_t from = t->policy->ttl >= 16 ? MIN(MAX((uint64_t) g->last, now), now + 1) : now;
+        uint64_t known = grant_store_is_unsure(t, g) ? MIN((uint64_t) t->read_to, now) : now,
+                 from = t->policy->ttl >= 16 ? MIN(MAX((uint64_t) g->last, known), now + 1) : known;
 
         return (uint32_t) MIN((uint64_t) g->until, from + t->policy->ttl);
 }
 
 static void publish(GrantTable *t, uint32_t i, uint64_t now, GrantEventType type) {
         Grant *g = grant_store_at(t, i);
+        uint32_t vouched = grant_store_is_unsure(t, g) ? MIN(g->published, g->until) : 0;
 
-        g->published = grant_table_publishable(t, g, now);
+        g->published = MAX(vouched, grant_table_publishable(t, g, now));
         grant_store_sift(t, g->heap);
         /* whose session is open counts as if he had just logged in: MaxAddressesPerUser= */
         if (!session_list_is_empty(&g->sessions))
@@ -435,6 +437,25 @@ int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span 
 
 static bool on_covered(void *userdata, const IpNetwork *network) {
         return grant_table_is_inside_wider(userdata, network);
+}
+
+void grant_table_expect_more(GrantTable *t) {
+        t->behind = true;
+}
+
+void grant_table_note_read(GrantTable *t, uint64_t now) {
+        t->read_to = (uint32_t) now;
+        if (!t->behind)
+                return;
+        t->behind = false;
+        grant_store_sift_all(t);
+        for (uint32_t i = 0; session_table_count(t->sessions) > 0 && i < t->n; i++) {
+                const Grant *g = grant_store_at(t, i);
+
+                if (!grant_store_is_free(g) &&
+                        grant_table_publishable(t, g, now) > g->published + t->policy->ttl / 16)
+                        publish(t, i, now, GRANT_EVENT_EXTENDED);
+        }
 }
 
 void grant_table_expire(GrantTable *t, uint64_t now) {

@@ -57,6 +57,14 @@ bool grant_table_unblock(GrantTable *t, Span user);
  * true if revocations changed that are to be saved. */
 bool grant_table_clock_set(GrantTable *t, uint64_t now, bool stepped);
 
+/* At a start, before anything is taken back: what happened while nobody read the logs is still to be read.
+ * A session that was open then may be over, and is vouched for no longer than TTL= from the time that
+ * grant_table_note_read() was told before the state was saved. */
+void grant_table_expect_more(GrantTable *t);
+/* All that was logged until `now` has been read: to be called when that is so after a start, which extends
+ * what is still open, and before a state is saved. */
+void grant_table_note_read(GrantTable *t, uint64_t now);
+
 /* Ends what is over at `now` and tells what is to be published for longer. */
 void grant_table_expire(GrantTable *t, uint64_t now);
 /* When grant_table_expire() has something to do next; UINT64_MAX: never. */

@@ -571,6 +571,7 @@ static int on_work(_unused_ sd_event_source *source, _unused_ uint64_t usec, voi
                 at_end = read_tail(f, f->old[i], &budget);
         if (at_end && f->current)
                 at_end = read_tail(f, f->current, &budget);
+        f->base.is_read |= at_end;
         if (!at_end)
                 want_work(f);
         return 0;

@@ -603,6 +603,7 @@ static int go_on(SourceJournal *j) {
         if (r < 0)
                 return r;
         if (r == SD_JOURNAL_NOP) {
+                j->base.is_read = true;
                 j->read_to = time_now();
                 return 0;
         }

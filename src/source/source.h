@@ -49,6 +49,7 @@ struct Source {
         uint64_t records;
         uint64_t dropped;   /* what the last SOURCE_NOTE_DROPPED was about */
         uint64_t discarded; /* messages that were not delivered: from strangers, not understood, or torn */
+        bool is_read;       /* it has been at the end of what there is to read, since it was attached */
         bool in_trouble;
         bool forgeable; /* any local user who can write a log line can forge one here */
 };

@@ -116,17 +116,23 @@ static int add(Fixture *f, const char *network, uint64_t ttl, uint64_t now, uint
                 f->table, &n, ttl, SPAN_LITERAL("root"), AT(now), ret_until ? ret_until : &until, &reason);
 }
 
-static void reload(Fixture *f, uint64_t now) {
+static void reload_behind(Fixture *f, uint64_t now, bool behind) {
         ByteWriter grants = BYTE_WRITER_INIT, revocations = BYTE_WRITER_INIT;
 
         grant_table_encode(f->table, &grants);
         grant_table_encode_revocations(f->table, &revocations);
         assert_false(grants.failed || revocations.failed);
         renew(f);
+        if (behind)
+                grant_table_expect_more(f->table);
         assert_true(grant_table_decode_revocations(f->table, span_make(revocations.data, revocations.size)));
         assert_true(grant_table_decode(f->table, span_make(grants.data, grants.size), AT(now)));
         byte_writer_done(&grants);
         byte_writer_done(&revocations);
+}
+
+static void reload(Fixture *f, uint64_t now) {
+        reload_behind(f, now, false);
 }
 
 /* ---- time ---- */
@@ -779,6 +785,63 @@ static void test_revoked_session(void **state) {
         assert_int_equal(login_with(f, "192.0.2.7", "k1", T0, T0 + 30), GRANT_REFUSED);
         assert_true(has(f, "192.0.2.7", &view));
         assert_int_equal(view.until, T0 + 20 + TTL);
+}
+
+/* After a start a session that was open may be over, in what is still to be read: it is vouched for no
+ * longer than it was when the state was saved. */
+static void test_session_over_start(void **state) {
+        Fixture *f = *state;
+        const uint64_t saved = T0 + 3 * TTL, start = saved + TTL / 2;
+        RelayEntry entry = {
+                .network = net("192.0.2.7"), .verdict = RELAY_ALLOW, .how = SPAN_LITERAL("dovecot")};
+        GrantView view;
+
+        f->policy.max_session = 20 * TTL;
+        for (unsigned i = 0; i < 3; i++) {
+                renew(f);
+                assert_int_equal(login_with(f, "192.0.2.7", "k1", T0, T0), GRANT_NEW);
+                expire(f, saved);
+                grant_table_note_read(f->table, saved);
+                reload_behind(f, start, true);
+                assert_true(has(f, "192.0.2.7", &view));
+                assert_int_equal(view.published, saved + TTL);
+                /* that is all, however long it takes to read on */
+                expire(f, saved + 2 * TTL);
+                assert_true(has(f, "192.0.2.7", &view));
+                assert_int_equal(view.published, saved + TTL);
+                if (i == 0) {
+                        /* it was open all the time */
+                        grant_table_note_read(f->table, saved + 2 * TTL);
+                        assert_true(has(f, "192.0.2.7", &view));
+                        assert_int_equal(view.published, saved + 3 * TTL);
+                } else if (i == 1) {
+                        /* it ended a while ago */
+                        logout(f, "k1", saved + TTL + 10, saved + 2 * TTL);
+                        expire(f, saved + 2 * TTL);
+                        assert_true(has(f, "192.0.2.7", &view));
+                        assert_int_equal(view.published, saved + 2 * TTL + 10);
+                } else {
+                        /* it ended long ago */
+                        logout(f, "k1", saved + 10, saved + 2 * TTL);
+                        assert_false(has(f, "192.0.2.7", NULL));
+                }
+        }
+        /* what was saved before all was read knows no more than it did */
+        renew(f);
+        assert_int_equal(login_with(f, "192.0.2.7", "k1", T0, T0), GRANT_NEW);
+        expire(f, saved);
+        grant_table_note_read(f->table, saved);
+        reload_behind(f, start, true);
+        reload_behind(f, start + 10, true);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.published, saved + TTL);
+        /* but whoever wrote the published files did */
+        entry.until = saved + TTL + 60;
+        grant_table_restore(f->table, &entry, TTL, false, start + 10);
+        assert_int_equal(login_with(f, "192.0.2.7", "", T0 + 1, start + 10), GRANT_STALE);
+        assert_int_equal(login_with(f, "192.0.2.7", "", saved - TTL / 4, start + 10), GRANT_EXTENDED);
+        assert_true(has(f, "192.0.2.7", &view));
+        assert_int_equal(view.published, saved + TTL + 60);
 }
 
 /* ---- state ---- */
@@ -1746,6 +1809,7 @@ int main(void) {
                 with_table(test_login_again_after_its_end),
                 with_table(test_short_ttl),
                 with_table(test_revoked_session),
+                with_table(test_session_over_start),
                 with_table(test_round_trip),
                 with_table(test_state_is_judged),
                 with_table(test_state_from_the_future),
