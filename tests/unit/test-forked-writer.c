@@ -3,6 +3,7 @@
  * daemon's.
  */
 #include "check.h"
+#include "failing-fork.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,20 +14,6 @@
 #include "loop/forked-writer.h"
 
 #define WAIT_USEC (60 * USEC_PER_SEC)
-
-/* ---- fork(2) fails when a test says so ---- */
-
-static int fork_error;
-
-pid_t __real_fork(void);
-pid_t __wrap_fork(void);
-
-pid_t __wrap_fork(void) {
-        if (fork_error == 0)
-                return __real_fork();
-        errno = fork_error;
-        return -1;
-}
 
 /* ---- what the child does, and what is heard of it ---- */
 

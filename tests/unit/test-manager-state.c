@@ -2,6 +2,7 @@
 /* The state directory as a whole: whichever byte of it is damaged, nobody is let in who was not, what was
  * revoked stays so, what is whole is taken, and what is saved next is whole. */
 #include "check.h"
+#include "failing-fork.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -605,18 +606,6 @@ static void test_another_user(_unused_ void **state) {
 }
 
 /* ---- by a child ---- */
-
-static int fork_error;
-
-pid_t __real_fork(void);
-pid_t __wrap_fork(void);
-
-pid_t __wrap_fork(void) {
-        if (fork_error == 0)
-                return __real_fork();
-        errno = fork_error;
-        return -1;
-}
 
 /* A daemon with one more login than is saved, and a loop. */
 static Manager *start_with_more(void) {
