@@ -15,7 +15,6 @@
 #include "publish/publisher.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "basic/time-util.h"
 #include "cdb/relay-lookup.h"
@@ -89,13 +88,6 @@ struct Publisher {
         sd_event_source *soon, *timer;
 };
 
-static usec_t monotonic_now(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (usec_t) ts.tv_sec * USEC_PER_SEC + (usec_t) ts.tv_nsec / 1000;
-}
-
 static void sink_done(PublisherSink *sink) {
         relay_writer_done(&sink->writer);
 }
@@ -124,7 +116,7 @@ static int report(Publisher *p, bool success) {
 
 /* Notes a failure of the base or the delta. Returns r. */
 static int failed(Publisher *p, int *error, int r) {
-        usec_t now = monotonic_now();
+        usec_t now = time_monotonic();
 
         *error = r;
         if (error == &p->base_error)
@@ -186,7 +178,7 @@ static int delta_in_place(Publisher *p, const RelayWriter *w) {
 /* Writes the delta of the base in place with all changes since that one's snapshot. */
 static int write_delta(Publisher *p) {
         _cleanup_(relay_writer_done) RelayWriter w = RELAY_WRITER_INIT;
-        usec_t begin = monotonic_now(), cost, pause;
+        usec_t begin = time_monotonic(), cost, pause;
         int r;
 
         r = prepare_delta(p, p->generation, 0, &w);
@@ -197,7 +189,7 @@ static int write_delta(Publisher *p) {
         r = delta_in_place(p, &w);
         if (r < 0)
                 return r;
-        cost = monotonic_now() - begin;
+        cost = time_monotonic() - begin;
         pause = MIN(PAUSE * cost, MAX(PAUSE_MAX_USEC, PAUSE_LEAST * cost));
         p->next_delta = MAX(p->next_delta, begin - MIN(begin, (usec_t) CREDIT_USEC)) + cost + pause;
         p->deltas_cost += cost;
@@ -224,7 +216,7 @@ static void base_in_place(Publisher *p, const PublisherSink *sink, uint64_t reco
 /* Puts a complete temporary base and its delta in place; `cost` is what it has cost so far. */
 static int commit_base(Publisher *p, PublisherSink *sink, uint64_t records, usec_t cost) {
         _cleanup_(relay_writer_done) RelayWriter delta = RELAY_WRITER_INIT;
-        usec_t begin = monotonic_now();
+        usec_t begin = time_monotonic();
         int r;
 
         r = prepare_delta(p, sink->writer.header.generation, p->stamp, &delta);
@@ -232,7 +224,7 @@ static int commit_base(Publisher *p, PublisherSink *sink, uint64_t records, usec
                 r = relay_writer_commit(&sink->writer);
         if (r < 0)
                 return failed(p, &p->base_error, r);
-        base_in_place(p, sink, records, cost + monotonic_now() - begin);
+        base_in_place(p, sink, records, cost + time_monotonic() - begin);
         p->dirty = true; /* until its delta is there too */
         r = relay_writer_commit(&delta);
         if (r < 0)
@@ -262,7 +254,7 @@ static int fill_base(const Publisher *p, PublisherSink *sink) {
 
 static int write_base(Publisher *p) {
         _cleanup_(sink_done) PublisherSink sink = SINK_INIT;
-        usec_t begin = monotonic_now();
+        usec_t begin = time_monotonic();
         int r;
 
         r = begin_base(p, p->generation + 1, &sink);
@@ -270,7 +262,7 @@ static int write_base(Publisher *p) {
                 r = fill_base(p, &sink);
         if (r < 0)
                 return failed(p, &p->base_error, r);
-        return commit_base(p, &sink, sink.writer.header.count, monotonic_now() - begin);
+        return commit_base(p, &sink, sink.writer.header.count, time_monotonic() - begin);
 }
 
 static void stop_child(Publisher *p) {
@@ -283,7 +275,7 @@ static void stop_child(Publisher *p) {
 static int write_both(Publisher *p) {
         _cleanup_(relay_writer_done) RelayWriter delta = RELAY_WRITER_INIT;
         _cleanup_(sink_done) PublisherSink sink = SINK_INIT;
-        usec_t begin = monotonic_now();
+        usec_t begin = time_monotonic();
         int r;
 
         stop_child(p);
@@ -301,7 +293,7 @@ static int write_both(Publisher *p) {
         if (r < 0)
                 return failed(p, &p->base_error, r);
         p->known = true;
-        base_in_place(p, &sink, sink.writer.header.count, monotonic_now() - begin);
+        base_in_place(p, &sink, sink.writer.header.count, time_monotonic() - begin);
         return delta_in_place(p, &delta);
 }
 
@@ -339,14 +331,14 @@ static void on_child(void *userdata, int result, uint64_t records, usec_t cpu) {
 /* Has a child write the base, out of the memory as it is now. */
 static int fork_base(Publisher *p) {
         ForkedJob job = {.write = write_in_child, .what = p, .done = on_child, .userdata = p};
-        usec_t begin = monotonic_now();
+        usec_t begin = time_monotonic();
         int r = begin_base(p, p->generation + 1, &p->building);
 
         if (r < 0)
                 return r;
         job.fd = p->building.writer.file.fd;
         r = forked_writer_start(&p->child, p->event, &job);
-        p->fork_cost = monotonic_now() - begin;
+        p->fork_cost = time_monotonic() - begin;
         return r;
 }
 
@@ -424,7 +416,7 @@ static int work(Publisher *p) {
                 tidy_changes(p);
                 r = write_delta(p);
         }
-        if (r >= 0 && is_base_wanted(p) && (p->base_error >= 0 || monotonic_now() >= p->retry_at)) {
+        if (r >= 0 && is_base_wanted(p) && (p->base_error >= 0 || time_monotonic() >= p->retry_at)) {
                 wrote = true;
                 (void) start_base(p); /* readers have all changes already; a failure has been reported */
         }
@@ -449,7 +441,7 @@ static int on_timer(_unused_ sd_event_source *s, _unused_ uint64_t usec, void *u
 
 /* Has the loop call on_due() when the next thing is to be done. */
 static void schedule(Publisher *p) {
-        usec_t now = monotonic_now(), at = USEC_INFINITY;
+        usec_t now = time_monotonic(), at = USEC_INFINITY;
 
         if (!p->event || !p->started)
                 return;

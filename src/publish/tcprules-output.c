@@ -13,7 +13,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "basic/atomic-file.h"
@@ -347,13 +346,6 @@ static int prepare_static(TcprulesOutput *o) {
 
 /* ---- when it is written ---- */
 
-static usec_t monotonic_now(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (usec_t) ts.tv_sec * USEC_PER_SEC + (usec_t) ts.tv_nsec / 1000;
-}
-
 static void schedule(TcprulesOutput *o) {
         bool is_due = o->path && o->dirty;
 
@@ -370,11 +362,11 @@ static void fail(TcprulesOutput *o, int error) {
         o->dirty = true;
         (void) tcprules_output_restore(o->runtime_directory);
         o->retry_delay = MIN(MAX(2 * o->retry_delay, RETRY_MIN_USEC), RETRY_MAX_USEC);
-        o->next = monotonic_now() + o->retry_delay;
+        o->next = time_monotonic() + o->retry_delay;
 }
 
 static int work(TcprulesOutput *o) {
-        usec_t begin = monotonic_now(), cost;
+        usec_t begin = time_monotonic(), cost;
         int r;
 
         if (!o->path || !o->dirty)
@@ -388,7 +380,7 @@ static int work(TcprulesOutput *o) {
         if (r < 0)
                 fail(o, r);
         else {
-                cost = monotonic_now() - begin;
+                cost = time_monotonic() - begin;
                 o->next = begin + cost + MAX(INTERVAL_USEC, PAUSE * cost);
                 o->retry_delay = 0;
         }
