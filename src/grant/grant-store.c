@@ -229,7 +229,7 @@ int grant_store_add(GrantTable *t, const IpNetwork *network, uint32_t until, uin
                 chunk_array_reserve(&t->heap, t->used + 1) < 0)
                 return -ENOMEM;
         g = grant_store_at(t, i);
-        next_free = g->heap;
+        next_free = i < t->n ? g->heap : NONE;
         *g = (Grant){
                 .user = USER_NONE,
                 .until = until,
