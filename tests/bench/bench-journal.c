@@ -16,7 +16,7 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
-#include "basic/time-util.h"
+#include "bench.h"
 #include "source/source-journal.h"
 
 #define ROUNDS 9
@@ -24,11 +24,6 @@
 
 static char directory[] = "/dev/shm/bench-journal-XXXXXX";
 static unsigned entries = 300000, logins;
-
-static _noreturn_ void die(const char *what) {
-        perror(what);
-        exit(1);
-}
 
 /* Every eighth is a login; the others are Dovecot's, Postfix's and those of what nobody has asked for. */
 static const char *message_of(unsigned i, const char **ret_identifier, char buf[static 300]) {
@@ -186,10 +181,6 @@ static double time_of(void (*read_all)(void)) {
                 die("a reader");
         return (double) usage.ru_utime.tv_sec + (double) usage.ru_stime.tv_sec +
                (double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
-static int compare(const void *a, const void *b) {
-        return *(const double *) a < *(const double *) b ? -1 : *(const double *) a > *(const double *) b;
 }
 
 int main(int argc, char *argv[]) {

@@ -14,24 +14,12 @@
 #include <unistd.h>
 
 #include "basic/fd-util.h"
-#include "basic/time-util.h"
+#include "bench.h"
 #include "cdb/relay-lookup.h"
 
 /* a tmpfs, as /run is */
 static char directory[] = "/dev/shm/bench-latency-XXXXXX";
 static char log_path[64], cdb_path[64], config_path[64];
-
-static _noreturn_ void die(const char *what) {
-        perror(what);
-        exit(1);
-}
-
-static double seconds(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
-}
 
 static IpAddr address_of(uint32_t i) {
         IpAddr a = {{[10] = 0xff, [11] = 0xff, [12] = 198}};
@@ -89,12 +77,6 @@ static pid_t start_daemon(const char *daemon, const char *patterns) {
                 _exit(127);
         (void) execl(daemon, daemon, config, option, NULL);
         _exit(127);
-}
-
-static int compare(const void *a, const void *b) {
-        double x = *(const double *) a, y = *(const double *) b;
-
-        return x < y ? -1 : x > y;
 }
 
 /* In milliseconds. */

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "basic/fd-util.h"
-#include "basic/time-util.h"
+#include "bench.h"
 #include "publish/relay-writer.h"
 
 #define PIPELINED 500000u
@@ -30,18 +30,6 @@
 
 /* a tmpfs, as /run is */
 static char directory[] = "/dev/shm/bench-lookup-XXXXXX";
-
-static _noreturn_ void die(const char *what) {
-        perror(what);
-        exit(1);
-}
-
-static double seconds(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
-}
 
 /* 10.0.0.0 and on are granted; every second question is about one that is not. */
 static IpAddr address_of(unsigned i) {
@@ -172,10 +160,6 @@ static double pipelined(int fd, unsigned grants) {
         }
         free(requests);
         return PIPELINED / (seconds() - begin);
-}
-
-static int compare(const void *a, const void *b) {
-        return *(const double *) a < *(const double *) b ? -1 : *(const double *) a > *(const double *) b;
 }
 
 /* All connections ask, and each asks again when it has its answer. Returns the median and the 99th

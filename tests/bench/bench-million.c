@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "basic/fd-util.h"
+#include "bench.h"
 #include "cdb/relay-lookup.h"
 
 #define SIZES_MAX 8
@@ -75,17 +76,10 @@ static void end_all(void) {
         (void) !system(command);
 }
 
-static _noreturn_ void die(const char *what) {
+static _noreturn_ void give_up(const char *what) {
         (void) fprintf(stderr, "bench-million: %s: %s\n", what, strerror(errno));
         end_all();
         _exit(1);
-}
-
-static double seconds(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
 }
 
 static uint32_t any_of(uint32_t n) {
@@ -93,12 +87,6 @@ static uint32_t any_of(uint32_t n) {
         random_state ^= random_state >> 7;
         random_state ^= random_state << 17;
         return (uint32_t) (random_state % n);
-}
-
-static int compare(const void *a, const void *b) {
-        double x = *(const double *) a, y = *(const double *) b;
-
-        return x < y ? -1 : x > y;
 }
 
 /* From 20.0.0.0 and 2a00:0:0:1::/64 on. */
@@ -124,7 +112,7 @@ static size_t batch_size;
 
 static void write_batch(const Server *s) {
         if (write_all(s->log, batch, batch_size) < 0)
-                die("the log");
+                give_up("the log");
         batch_size = 0;
 }
 
@@ -155,7 +143,7 @@ static bool may_relay(const Server *s, uint32_t i) {
 static void wait_for(const Server *s, uint32_t i, unsigned pause_usec) {
         for (double end = seconds() + 60; !may_relay(s, i); (void) usleep(pause_usec))
                 if (seconds() > end)
-                        die("a login was not granted within a minute");
+                        give_up("a login was not granted within a minute");
 }
 
 /* ---- the daemon ---- */
@@ -166,7 +154,7 @@ static void connect_lookup(Server *s) {
         (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s/lookup", s->runtime);
         s->lookup = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (s->lookup < 0 || connect(s->lookup, (struct sockaddr *) &address, sizeof(address)) < 0)
-                die("the look-up socket");
+                give_up("the look-up socket");
         s->asked = false;
         s->since = 0;
 }
@@ -182,7 +170,7 @@ static double start(Server *s) {
         (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", s->runtime);
         (void) unlink(address.sun_path);
         if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
-                die(address.sun_path);
+                give_up(address.sun_path);
         (void) snprintf(config, sizeof(config), "--config=%s/conf", s->runtime);
         (void) snprintf(option, sizeof(option), "--patterns=%s", patterns);
         begin = seconds();
@@ -200,7 +188,7 @@ static double start(Server *s) {
                 struct pollfd poller = {.fd = fd, .events = POLLIN};
 
                 if (poll(&poller, 1, 120000) != 1)
-                        die("the daemon is not ready");
+                        give_up("the daemon is not ready");
                 n = recv(fd, message, sizeof(message) - 1, 0);
                 message[MAX(n, (ssize_t) 0)] = 0;
         } while (!strstr(message, "READY=1"));
@@ -215,7 +203,7 @@ static double stop(Server *s) {
 
         s->lookup = close_fd(s->lookup);
         if (kill(s->pid, SIGTERM) < 0 || waitpid(s->pid, NULL, 0) < 0)
-                die("the daemon has ended by itself");
+                give_up("the daemon has ended by itself");
         s->pid = 0;
         return seconds() - begin;
 }
@@ -247,7 +235,7 @@ static double cpu_of(const Server *s) {
         if (!f || !fgets(text, sizeof(text), f) ||
                 sscanf(strrchr(text, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu",
                         &user, &system, &child_user, &child_system) != 4)
-                die(path);
+                give_up(path);
         (void) fclose(f);
         return (double) (user + system + child_user + child_system) / (double) sysconf(_SC_CLK_TCK);
 }
@@ -263,7 +251,7 @@ static void make(Server *s, unsigned grants) {
         (void) snprintf(s->state, sizeof(s->state), "%s/%u", disk, grants);
         (void) snprintf(s->cdb, sizeof(s->cdb), "%s/%u/relay.cdb", tmpfs, grants);
         if (mkdir(s->runtime, 0755) < 0 || mkdir(s->state, 0700) < 0)
-                die(s->runtime);
+                give_up(s->runtime);
         (void) snprintf(path, sizeof(path), "%s/mail.log", s->runtime);
         s->log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
         (void) snprintf(path, sizeof(path), "%s/conf", s->runtime);
@@ -272,7 +260,7 @@ static void make(Server *s, unsigned grants) {
                 fprintf(config, "[Sources]\nJournal=no\nFile=%s/mail.log\n[Grants]\nMaxGrants=2000000\n",
                         s->runtime) < 0 ||
                 fclose(config) != 0)
-                die(path);
+                give_up(path);
 }
 
 /* A log of so many logins, which is read at the first start; then the same with what was saved. */
@@ -299,7 +287,7 @@ static void fill(Server *s) {
         s->stop = stops[RESTARTS / 2];
         (void) snprintf(path, sizeof(path), "%s/state", s->state);
         if (stat(path, &st) < 0 || !may_relay(s, s->grants - 1))
-                die("nothing was saved");
+                give_up("nothing was saved");
         s->state_size = st.st_size;
 }
 
@@ -325,7 +313,7 @@ static void one_at_a_time(Server *s) {
 static void watch_state(Server *s) {
         s->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (s->watch < 0 || inotify_add_watch(s->watch, s->state, IN_CREATE | IN_MOVED_TO) < 0)
-                die(s->state);
+                give_up(s->state);
         s->save = 0;
 }
 
@@ -357,13 +345,13 @@ static void ask(Server *s) {
 
         if (s->asked && recv(s->lookup, buf, sizeof(buf), MSG_DONTWAIT) < 0) {
                 if (errno != EAGAIN)
-                        die("the look-up socket");
+                        give_up("the look-up socket");
                 s->stall = MAX(s->stall, now - s->since);
                 return;
         }
         if (!s->asked && now - s->since >= ASK_SECONDS) {
                 if (send(s->lookup, question, sizeof(question) - 1, MSG_NOSIGNAL) < 0)
-                        die("the look-up socket");
+                        give_up("the look-up socket");
                 s->asked = true;
                 s->since = now;
         } else if (s->asked) {
@@ -427,7 +415,7 @@ static Load load(Server *s, unsigned duration) {
         Load l;
 
         if (!at || !times)
-                die("memory");
+                give_up("memory");
         s->stall = 0;
         while (seen < n) {
                 double now = seconds();
@@ -449,7 +437,7 @@ static Load load(Server *s, unsigned duration) {
                 look_at_state(s);
                 (void) usleep(100);
                 if (now - begin > duration + 60)
-                        die("not all logins were granted");
+                        give_up("not all logins were granted");
         }
         l.cpu = (cpu_of(s) - cpu) / (seconds() - begin);
         bytes = proc_number(s, "io", "wchar:") - bytes;
@@ -503,7 +491,7 @@ int main(int argc, char *argv[]) {
         patterns = realpath(argv[2], NULL);
         (void) prctl(PR_SET_TIMERSLACK, 1000UL);
         if (!program || !patterns || !mkdtemp(tmpfs) || !mkdtemp(disk))
-                die(argv[1]);
+                give_up(argv[1]);
         n = argc > 3 ? (unsigned) argc - 3 : ELEMENTSOF(usual);
         for (; n_servers < n; n_servers++) {
                 Server *s = &servers[n_servers];

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "basic/time-util.h"
+#include "bench.h"
 #include "publish/relay-writer.h"
 
 #define ROUNDS 700
@@ -109,10 +109,6 @@ static int count_calls(const Way *way) {
         (void) kill(pid, SIGKILL);
         (void) waitpid(pid, NULL, 0);
         return (calls + 1) / 2; /* each stops at its beginning and at its end */
-}
-
-static int compare(const void *a, const void *b) {
-        return *(const double *) a < *(const double *) b ? -1 : *(const double *) a > *(const double *) b;
 }
 
 static void print(unsigned records, const char *setting, const Way *way, const Way *than, const char *name,
