@@ -500,6 +500,7 @@ static void on_line(SourceFile *f, Tail *t, Span line, bool cut, usec_t now) {
 /* Reads up to *budget lines. Returns true when it is at the end for now. */
 static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
         usec_t now = time_now();
+        uint64_t reads = t->file.reads;
 
         while (*budget > 0) {
                 bool cut;
@@ -513,6 +514,10 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
                 switch (r) {
                 case FILE_TAIL_MORE:
                         *budget -= MIN(*budget, 1 + (unsigned) (line.size / LINE_UNIT_BYTES));
+                        /* what was written meanwhile bears a later time than the beginning */
+                        if (t->file.reads != reads)
+                                now = time_now();
+                        reads = t->file.reads;
                         read_older(f, t);
                         on_line(f, t, line, cut, now);
                         break;

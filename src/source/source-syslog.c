@@ -103,7 +103,7 @@ static uid_t sender_of(struct msghdr *m) {
 }
 
 /* Returns 1, 0 if there is nothing, or -errno. */
-static int receive(SourceSyslog *y, usec_t now) {
+static int receive(SourceSyslog *y) {
         union {
                 struct cmsghdr header;
                 char bytes[CMSG_SPACE(sizeof(struct ucred))];
@@ -115,6 +115,7 @@ static int receive(SourceSyslog *y, usec_t now) {
                 .msg_controllen = sizeof(control)};
         /* descriptors that come with it find no room and are closed by the kernel */
         ssize_t n = recvmsg(y->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        usec_t now = time_now();
         uid_t sender;
 
         if (n < 0)
@@ -132,11 +133,10 @@ static int receive(SourceSyslog *y, usec_t now) {
 static int on_io(
         _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *userdata) {
         SourceSyslog *y = userdata;
-        usec_t now = time_now();
         int r = 1;
 
         for (unsigned i = 0; r > 0 && i < DATAGRAMS_AT_ONCE; i++)
-                r = receive(y, now);
+                r = receive(y);
         if (r < 0)
                 source_note(&y->base, SOURCE_NOTE_TROUBLE, "%s can't be read: %s", y->path, strerror(-r));
         else

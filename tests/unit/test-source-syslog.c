@@ -16,8 +16,30 @@ typedef struct Fixture {
         unsigned records, gaps, warnings, troubles, cut;
         char said[1024];
         size_t raw_size;
-        usec_t time;
+        usec_t time, read_time;
+        const char *meanwhile; /* is sent as soon as something is delivered */
+        usec_t sent;           /* and that was then */
 } Fixture;
+
+static int open_sender(void) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "syslog"};
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        assert_true(fd >= 0);
+        assert_int_equal(connect(fd, (struct sockaddr *) &address, sizeof(address)), 0);
+        return fd;
+}
+
+static void send_bytes(const void *data, size_t size) {
+        int fd = open_sender();
+
+        assert_int_equal(send(fd, data, size, 0), (ssize_t) size);
+        close(fd);
+}
+
+static void send_text(const char *text) {
+        send_bytes(text, strlen(text));
+}
 
 static void on_record(void *userdata, _unused_ Source *source, const Record *r) {
         Fixture *f = userdata;
@@ -27,6 +49,13 @@ static void on_record(void *userdata, _unused_ Source *source, const Record *r) 
         assert_false(r->proven);
         f->time = r->ops->time(r);
         assert_true(f->time <= r->read_time);
+        f->read_time = r->read_time;
+        if (f->meanwhile) {
+                (void) usleep(2000);
+                f->sent = time_now();
+                send_text(f->meanwhile);
+                f->meanwhile = NULL;
+        }
         f->records++;
         f->cut += r->cut;
         f->raw_size = r->raw_size;
@@ -77,26 +106,6 @@ static void check_got(Fixture *f, const char *expected) {
         turn(f);
         assert_string_equal(f->got, expected);
         f->got[0] = 0;
-}
-
-static int open_sender(void) {
-        struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "syslog"};
-        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-        assert_true(fd >= 0);
-        assert_int_equal(connect(fd, (struct sockaddr *) &address, sizeof(address)), 0);
-        return fd;
-}
-
-static void send_bytes(const void *data, size_t size) {
-        int fd = open_sender();
-
-        assert_int_equal(send(fd, data, size, 0), (ssize_t) size);
-        close(fd);
-}
-
-static void send_text(const char *text) {
-        send_bytes(text, strlen(text));
 }
 
 static void test_forms(_unused_ void **state) {
@@ -363,6 +372,18 @@ static void test_in_use(_unused_ void **state) {
 }
 
 /* Somebody who floods it does not keep the loop from turning. */
+/* A revocation may have come between the two: by the time of the first one the second would be before it. */
+static void test_sent_while_reading(_unused_ void **state) {
+        Fixture f;
+
+        begin(&f, -1);
+        f.meanwhile = "<22>Nov 21 01:02:03 mx a: two";
+        send_text("<22>Nov 21 01:02:03 mx a: one");
+        check_got(&f, "mx a : one|mx a : two|");
+        assert_true(f.sent > 0 && f.read_time >= f.sent);
+        end(&f);
+}
+
 static void test_flood(_unused_ void **state) {
         Fixture f;
         unsigned sent = 0;
@@ -395,6 +416,7 @@ int main(void) {
                 in_directory(test_descriptors),
                 in_directory(test_reload),
                 in_directory(test_in_use),
+                in_directory(test_sent_while_reading),
                 in_directory(test_flood),
         };
 
