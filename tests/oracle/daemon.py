@@ -134,6 +134,15 @@ class Daemon:
         """Addresses that the rules for tcpserver let relay."""
         return {k for k, v in cdb_records(self.tcprules).items() if b"+RELAYCLIENT=" in v}
 
+    def condition(self):
+        """What it is doing, if it runs."""
+        if self.state != "up" or self.process.poll() is not None:
+            return [f"the daemon is {self.state}"]
+        try:
+            return self.ctl("status")[1].splitlines()
+        except subprocess.TimeoutExpired:
+            return ["it does not answer"]
+
     def explain(self, network, address):
         """What the files say of one address."""
         lines = [f"check: {self.ctl('check', address)[1].strip()}"]

@@ -897,6 +897,7 @@ class Schedule:
         lines = ["--- what was done", *self.trace]
         with open(os.path.join(self.work, "daemon.log"), encoding="utf-8", errors="replace") as f:
             lines += ["--- the daemon said", *(s.rstrip() for s in f.readlines()[-300:])]
+        lines += ["--- its condition", *self.daemon.condition()]
         now = time.time()
         for client, what in self.wrong[:5]:
             network = client.network
