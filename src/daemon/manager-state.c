@@ -12,6 +12,7 @@
 #include "basic/log.h"
 #include "cdb/cdb-file.h"
 #include "cdb/relay-lookup.h"
+#include "publish/left-pair.h"
 #include "state/state-file.h"
 
 /* Names of sections. */
@@ -342,6 +343,16 @@ static void find_ttl(Merging *merging, CdbFile *file) {
         merging->ttl = (uint32_t) MIN(header.ttl, (uint64_t) UINT32_MAX);
 }
 
+/* Says why a published file was not read. Returns r. */
+static int unread(const char *path, int r) {
+        if (is_shortage(r))
+                return log_errno(LOG_ERR, r, "%s can't be read now, and nothing is done without it", path);
+        if (r < 0 && r != -ENOENT)
+                log_errno(LOG_WARNING, r,
+                        "the published %s can't be read; grants of the last minute may be missing", path);
+        return r;
+}
+
 static int merge_file(Merging *merging, const char *path) {
         CdbFile file = CDB_FILE_INIT;
         int r = cdb_file_open(&file, path);
@@ -351,22 +362,24 @@ static int merge_file(Merging *merging, const char *path) {
         if (r >= 0)
                 r = cdb_file_each(&file, on_published_record, merging);
         cdb_file_close(&file);
-        if (is_shortage(r))
-                return log_errno(LOG_ERR, r, "%s can't be read now, and nothing is done without it", path);
-        if (r < 0 && r != -ENOENT)
-                log_errno(LOG_WARNING, r,
-                        "the published %s can't be read; grants of the last minute may be missing", path);
-        return r;
+        return unread(path, r);
 }
 
 int manager_merge_published(Manager *m) {
         Merging merging = {.m = m, .is_delta = true, .now = time_now() / USEC_PER_SEC};
-        char delta[PATH_MAX];
-        int r = relay_delta_path(delta, m->relay_path);
+        char delta[RELAY_PATH_BYTES];
+        int r = left_pair_find_delta(m->relay_path, delta);
 
+        if (r < 0)
+                return is_shortage(unread(m->relay_path, r)) ? r : 0;
         /* without its delta a base is not to be believed: it may have a grant that was revoked since */
-        if (r >= 0)
-                r = merge_file(&merging, delta);
+        if (r == 0) {
+                log_warning(
+                        "%s and its delta do not belong together; grants of the last minute may be missing",
+                        m->relay_path);
+                return 0;
+        }
+        r = merge_file(&merging, delta);
         if (r >= 0) {
                 merging.is_delta = false;
                 r = merge_file(&merging, m->relay_path);

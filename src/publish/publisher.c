@@ -20,6 +20,7 @@
 #include "cdb/relay-lookup.h"
 #include "loop/forked-writer.h"
 #include "publish/change-map.h"
+#include "publish/left-pair.h"
 #include "publish/relay-writer.h"
 
 /* Costs: a delta of d changes takes D = a + c·d to write, a base of n records c·n; c is about 0.25 µs. With
@@ -271,7 +272,8 @@ static void stop_child(Publisher *p) {
         p->building = SINK_INIT;
 }
 
-/* Writes both files out of a snapshot, whatever is in place, and the delta first. */
+/* Writes both files out of a snapshot, whatever is in place, and the delta first. If it ends between the two,
+ * the one who comes next goes by the delta that is kept. */
 static int write_both(Publisher *p) {
         _cleanup_(relay_writer_done) RelayWriter delta = RELAY_WRITER_INIT;
         _cleanup_(sink_done) PublisherSink sink = SINK_INIT;
@@ -286,12 +288,15 @@ static int write_both(Publisher *p) {
                 r = fill_base(p, &sink);
         if (r >= 0)
                 r = prepare_delta(p, sink.writer.header.generation, p->stamp, &delta);
-        if (r >= 0)
+        if (r >= 0) {
+                left_pair_keep(p->delta_path);
                 r = relay_writer_commit(&delta);
+        }
         if (r >= 0)
                 r = relay_writer_commit(&sink.writer);
         if (r < 0)
                 return failed(p, &p->base_error, r);
+        left_pair_drop(p->delta_path);
         p->known = true;
         base_in_place(p, &sink, sink.writer.header.count, time_monotonic() - begin);
         return delta_in_place(p, &delta);
@@ -454,22 +459,6 @@ static void schedule(Publisher *p) {
         (void) sd_event_source_set_enabled(p->timer, at < USEC_INFINITY ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-/* The generation to go on from: the highest that stands in a readable header, so that a reader with an old
- * delta open can see that the base is not its own. */
-static uint64_t found_generation(const char *path) {
-        _cleanup_(cdb_file_close) CdbFile f = CDB_FILE_INIT;
-        char value[RELAY_HEADER_BYTES];
-        RelayHeader header;
-        size_t size;
-
-        if (cdb_file_open(&f, path) < 0 ||
-                cdb_file_find(&f, SPAN_LITERAL(RELAY_HEADER_KEY), value, sizeof(value), &size) <= 0 ||
-                relay_header_parse(span_make(value, size), &header) < 0)
-                return 0;
-        /* one that leaves no room to count on is nobody's */
-        return header.generation < RELAY_GENERATION_MAX / 2 ? header.generation : 0;
-}
-
 int publisher_new(const PublisherConfig *config, Publisher **ret) {
         _cleanup_(publisher_freep) Publisher *p = NULL;
         char delta_path[RELAY_PATH_BYTES];
@@ -490,7 +479,7 @@ int publisher_new(const PublisherConfig *config, Publisher **ret) {
         p->delta_path = strdup(delta_path);
         if (!p->path || !p->delta_path)
                 return -ENOMEM;
-        p->used = MAX(found_generation(p->path), found_generation(p->delta_path));
+        p->used = left_pair_take_over(p->path);
         *ret = TAKE_PTR(p);
         return 0;
 }

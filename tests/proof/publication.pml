@@ -171,7 +171,8 @@ active proctype writer() {
                 fi
         :: known -> known = false
 
-        /* SIGKILL: only the files are left. The table comes back from the state, the files and the log. */
+        /* SIGKILL: only the files are left. The table comes back from the state, the files (between the renames of
+         * write_both() the delta that left_pair_keep() has kept) and the log. */
         :: true ->
 dies:           skip;
                 d_step {

@@ -11,6 +11,8 @@
 
 #include "basic/log.h"
 #include "daemon/manager.h"
+#include "publish/left-pair.h"
+#include "publish/relay-writer.h"
 #include "record-builder.h"
 #include "source/file-tail.h"
 #include "source/source-file.h"
@@ -733,6 +735,60 @@ static void test_no_child(_unused_ void **state) {
         assert_true(is_saved("192.0.2.200"));
 }
 
+/* ---- published files ---- */
+
+typedef struct Published {
+        const char *network;
+        RelayVerdict verdict;
+} Published;
+
+static void publish(const char *path, bool is_delta, uint64_t generation, const Published *records) {
+        RelayHeader header = {.generation = generation, .written = T0, .ttl = 1600};
+        RelayWriter w = RELAY_WRITER_INIT;
+
+        assert_ok(relay_writer_open(&w, path, &header, is_delta, true));
+        for (; records && records->network; records++) {
+                RelayEntry entry = {.network = net(records->network),
+                        .verdict = records->verdict,
+                        .until = T0 + 1000,
+                        .how = SPAN_LITERAL("dovecot"),
+                        .user = SPAN_LITERAL("alice")};
+
+                assert_ok(relay_writer_add(&w, &entry));
+        }
+        assert_ok(relay_writer_finish(&w));
+        assert_ok(relay_writer_commit(&w));
+        relay_writer_done(&w);
+}
+
+/* A start writes both files anew, and was killed when only the delta was in place. */
+static void test_killed_between_delta_and_base(_unused_ void **state) {
+        static const Published base[] = {{"192.0.2.1", RELAY_ALLOW}, {"192.0.2.2", RELAY_ALLOW}, {NULL, 0}};
+        static const Published delta[] = {
+                {"192.0.2.2", RELAY_REVOKED}, {"192.0.2.3", RELAY_ALLOW}, {NULL, 0}};
+        _cleanup_(manager_free_herep) Manager *m = NULL;
+
+        time_set_fake(AT(T0));
+        publish("relay.cdb", false, 7, base);
+        publish("relay-delta.cdb", true, 7, delta);
+        left_pair_keep("relay-delta.cdb");
+        publish("relay-delta.cdb", true, 8, NULL);
+        m = start();
+        assert_ok(manager_merge_published(m));
+        assert_true(has(m, "192.0.2.1") && has(m, "192.0.2.3"));
+        assert_false(has(m, "192.0.2.2"));
+        assert_int_equal(logged.warnings, 0);
+        /* the base alone would say who was revoked since */
+        m = manager_free_here(m);
+        left_pair_drop("relay-delta.cdb");
+        assert_int_equal(unlink("state"), 0); /* with another TTL= it had to be saved */
+        m = start();
+        assert_ok(manager_merge_published(m));
+        assert_false(has(m, "192.0.2.1") || has(m, "192.0.2.2") || has(m, "192.0.2.3"));
+        assert_int_equal(logged.warnings, 1);
+        assert_non_null(strstr(logged.last, "do not belong together"));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 in_directory(test_whole),
@@ -754,6 +810,7 @@ int main(void) {
                 in_directory(test_saved_while_child_writes),
                 in_directory(test_child_is_slow),
                 in_directory(test_no_child),
+                in_directory(test_killed_between_delta_and_base),
         };
 
         return cmocka_run_group_tests_name("manager-state", tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "basic/time-util.h"
 #include "cdb/cdb-file.h"
 #include "cdb/relay-lookup.h"
+#include "publish/left-pair.h"
 #include "publish/publisher.h"
 
 #define START (UINT64_C(1795222923) * USEC_PER_SEC)
@@ -227,6 +228,15 @@ static void grant(Publisher *p, unsigned key) {
         change(p, key, true, RELAY_ALLOW, now_sec() + TTL);
 }
 
+static bool is_in_file(const char *path, const char *key) {
+        _cleanup_(cdb_file_close) CdbFile f = CDB_FILE_INIT;
+        char value[RELAY_VALUE_BYTES];
+        size_t size;
+
+        return cdb_file_open(&f, path) >= 0 &&
+               cdb_file_find(&f, span_from_string(key), value, sizeof(value), &size) > 0;
+}
+
 static int set_up(void **state) {
         current = acknowledged = (State){0};
         last = (PublisherReport){0};
@@ -265,6 +275,36 @@ static void test_first_flush(_unused_ void **state) {
         start(p);
         assert_int_equal(last.generation, 2);
         assert_int_equal(last.base_records, 0);
+}
+
+/* At a start the delta goes first: until the base is there too, the old delta is what belongs to the old
+ * base. */
+static void test_first_flush_fails(_unused_ void **state) {
+        _cleanup_(publisher_freep) Publisher *p = make(NULL);
+        char delta[RELAY_PATH_BYTES];
+
+        grant(p, 1);
+        start(p);
+        grant(p, 2);
+        assert_ok(publisher_flush(p));
+        p = publisher_free(p);
+        may_doubt = true;
+        for (unsigned i = 0; i < 2; i++) {
+                p = make(NULL);
+                fail_at = renames + 2;
+                assert_int_equal(publisher_flush(p), -EIO);
+                assert_int_equal(left_pair_find_delta("relay.cdb", delta), 1);
+                assert_string_equal(delta, ".relay-delta.cdb.old");
+                assert_true(is_in_file(delta, "10.0.0.2"));
+                /* again, and then killed */
+                fail_at = renames + 2;
+                assert_int_equal(publisher_flush(p), -EIO);
+                assert_true(is_in_file(delta, "10.0.0.2"));
+                p = publisher_free(p);
+        }
+        p = make(NULL);
+        start(p);
+        assert_int_equal(access(delta, F_OK), -1);
 }
 
 /* Random changes, flushes and failures; the clock goes on, so that grants expire. */
@@ -713,6 +753,7 @@ static void test_concurrent_readers(_unused_ void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 publisher_test(test_first_flush),
+                publisher_test(test_first_flush_fails),
                 publisher_test(test_random),
                 publisher_test(test_random_delta_fails),
                 publisher_test(test_random_base_fails),
