@@ -69,6 +69,20 @@ uint32_t hash_chain_find(const HashChain *h, const void *items, Span key) {
         return number;
 }
 
+int hash_chain_reserve(HashChain *h, uint32_t items) {
+        uint32_t n = items / h->ops->load;
+        int r;
+
+        if (h->used > 0)
+                return 0;
+        r = chunk_array_reserve(&h->heads, n);
+        if (r < 0)
+                return r;
+        for (; h->n_heads < n; h->n_heads++)
+                *head_at(h, h->n_heads) = HASH_CHAIN_NONE;
+        return 0;
+}
+
 int hash_chain_add(HashChain *h, const void *items, uint32_t number) {
         uint32_t *head;
 

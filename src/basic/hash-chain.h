@@ -33,6 +33,10 @@ typedef struct HashChain {
 /* Looks a key up. Returns the item's number or HASH_CHAIN_NONE. */
 uint32_t hash_chain_find(const HashChain *h, const void *items, Span key);
 
+/* Makes the buckets that so many items need at once, while there is none yet: those who come are not shared
+ * out again. Returns 0 or -ENOMEM; one that has items already stays as it is. */
+int hash_chain_reserve(HashChain *h, uint32_t items);
+
 /* Adds an item whose key is not there yet. Returns 0 or -ENOMEM, which leaves all as it was. */
 int hash_chain_add(HashChain *h, const void *items, uint32_t number);
 

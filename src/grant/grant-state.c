@@ -121,18 +121,19 @@ static void restore_longer(GrantTable *t, uint32_t i, const SavedGrant *saved, S
         grant_store_sift(t, g->heap);
 }
 
-/* Puts one saved grant back, if it may still be. Returns false without memory. */
-static bool restore(GrantTable *t, const SavedGrant *saved, Span user, uint64_t now) {
+/* Puts one saved grant back, if it may still be; *ret is its number, or that of the one that is there
+ * already, or HASH_INDEX_NONE. Returns false without memory. */
+static bool restore(GrantTable *t, const SavedGrant *saved, Span user, uint64_t now, uint32_t *ret) {
         IpNetwork host = ip_network_of(&saved->network.addr, 128);
-        uint32_t i;
+        uint32_t i = grant_store_find(t, &saved->network);
         Grant *g;
 
+        *ret = i;
         if (saved->until <= now || grant_table_judge_again(t, &saved->network, saved->manual, user) ||
                 /* who grants by hand may do it for a blocked user, too */
                 revocation_table_refuses(t->revocations, &host, saved->manual ? SPAN_NONE : user,
                         (usec_t) saved->last * USEC_PER_SEC, now))
                 return true;
-        i = grant_store_find(t, &saved->network);
         if (i != HASH_INDEX_NONE) {
                 restore_longer(t, i, saved, user, now);
                 return true;
@@ -141,6 +142,7 @@ static bool restore(GrantTable *t, const SavedGrant *saved, Span user, uint64_t 
                 return true;
         if (grant_store_add(t, &saved->network, saved->until, &i) < 0)
                 return false;
+        *ret = i;
         g = grant_store_at(t, i);
         g->manual = saved->manual;
         g->unnamed = saved->unnamed;
@@ -180,6 +182,7 @@ static void read_manual(ByteReader *r, SavedGrant *ret, Span *ret_user) {
 bool grant_table_decode_manual(GrantTable *t, Span bytes, usec_t now) {
         ByteReader all = BYTE_READER(bytes), r = all;
         SavedGrant g;
+        uint32_t i;
         Span user;
 
         while (all.rest.size > 0) {
@@ -190,7 +193,7 @@ bool grant_table_decode_manual(GrantTable *t, Span bytes, usec_t now) {
         while (r.rest.size > 0) {
                 read_manual(&r, &g, &user);
                 g.pattern = grant_store_name(t, SPAN_LITERAL("manual"));
-                if (!restore(t, &g, user, now / USEC_PER_SEC))
+                if (!restore(t, &g, user, now / USEC_PER_SEC, &i))
                         return false;
         }
         t->manual_known = true;
@@ -314,9 +317,8 @@ static bool decode_grant(Decoding *d) {
                 g.pattern = number_of(d, pattern);
                 g.source = number_of(d, source);
                 as_login(d->t, &g);
-                if (!restore(d->t, &g, user, d->now))
+                if (!restore(d->t, &g, user, d->now, &i))
                         return false;
-                i = grant_store_find(d->t, &g.network);
         }
         return decode_sessions(d, &g, i) && decode_leases(d, i);
 }
@@ -337,6 +339,7 @@ static bool decode(GrantTable *t, Span bytes, uint64_t now) {
                 session_table_set_seed(t->sessions, seed);
                 t->forgotten_until = (uint32_t) MIN((uint64_t) forgotten_until, now + t->policy->ttl);
                 t->read_to = read_to;
+                grant_store_reserve(t, MIN(n, t->policy->max_grants));
         }
         for (uint32_t i = 0; i < n; i++)
                 if (!decode_grant(&d))
@@ -387,7 +390,7 @@ void grant_table_restore(
                 /* one without a name can't be judged by it; the log since the state was saved is read again
                  */
                 if (user.size > 0 || g.manual || !by_user)
-                        (void) restore(t, &g, user, now);
+                        (void) restore(t, &g, user, now, &i);
                 if (user.size == 0)
                         note_unnamed(t, &g.network, g.until, is_forgotten);
                 return;

@@ -217,6 +217,11 @@ uint32_t grant_store_find(const GrantTable *t, const IpNetwork *n) {
         return hash_chain_find(&t->by_network, t, span_make((const char *) n, sizeof(IpNetwork)));
 }
 
+void grant_store_reserve(GrantTable *t, uint32_t grants) {
+        (void) hash_chain_reserve(&t->by_network, grants);
+        user_table_reserve(t->users, grants);
+}
+
 /* Leases tell grants from others by the highest bit. */
 #define GRANTS_MAX (UINT32_C(1) << 31)
 

@@ -84,6 +84,8 @@ static inline Grant *grant_store_at(const GrantTable *t, uint32_t i) {
 bool grant_store_is_free(const Grant *g);
 IpNetwork grant_store_network(const GrantTable *t, const Grant *g);
 uint32_t grant_store_find(const GrantTable *t, const IpNetwork *n);
+/* Makes room for so many grants at once, while there is none. Without memory they get it one by one. */
+void grant_store_reserve(GrantTable *t, uint32_t grants);
 /* Adds a grant that nobody has heard of yet. Returns 0 or -ENOMEM. */
 int grant_store_add(GrantTable *t, const IpNetwork *network, uint32_t until, uint32_t *ret);
 /* Removes it, its leases and its sessions. */

@@ -106,6 +106,10 @@ UserTable *user_table_free(UserTable *t) {
         return NULL;
 }
 
+void user_table_reserve(UserTable *t, uint32_t users) {
+        (void) hash_chain_reserve(&t->by_name, users);
+}
+
 uint32_t user_table_find(const UserTable *t, Span name) {
         char buf[RELAY_USER_MAX_BYTES];
 

@@ -30,6 +30,9 @@ UserTable *user_table_free(UserTable *t);
 
 DEFINE_CLEANUP(UserTable *, user_table_free)
 
+/* Makes room for so many users at once, while there is none. Without memory they get it one by one. */
+void user_table_reserve(UserTable *t, uint32_t users);
+
 /* Finds a user by name, ASCII case folded, names cut at 255 bytes; user_table_intern() makes one if need be
  * and counts a reference to it, which user_table_unref() takes back. Return a number, or USER_NONE (not
  * there, no name, no memory). */

@@ -31,7 +31,7 @@ static uint32_t find(const HashChain *h, uint32_t i) {
 }
 
 /* Adding and removing in any order, against an array of what must be there. */
-static void check_against_model(const HashChainOps *ops) {
+static void check_against_model(const HashChainOps *ops, uint32_t reserved) {
         static bool there[ITEMS];
         HashChain h = HASH_CHAIN_INIT(ops);
         uint64_t seed = 42;
@@ -40,6 +40,8 @@ static void check_against_model(const HashChainOps *ops) {
         memset(there, 0, sizeof(there));
         for (uint32_t i = 0; i < ITEMS; i++)
                 items[i].key = i * 7919;
+        assert_ok(hash_chain_reserve(&h, reserved));
+        assert_int_equal(h.n_heads, reserved / ops->load);
         assert_int_equal(find(&h, 0), HASH_CHAIN_NONE);
         for (unsigned step = 0; step < 200000; step++) {
                 uint32_t i = (uint32_t) (next_random(&seed) % ITEMS);
@@ -60,8 +62,10 @@ static void check_against_model(const HashChainOps *ops) {
         }
         assert_int_equal(seen, n);
         assert_true(n > ITEMS / 4);
-        /* no bucket more than there were ever items for */
-        assert_int_equal(h.n_heads, (most + ops->load - 1) / ops->load);
+        /* no bucket more than there were ever items for, or room was made for */
+        assert_int_equal(h.n_heads, MAX((most + ops->load - 1) / ops->load, reserved / ops->load));
+        assert_ok(hash_chain_reserve(&h, 2 * ITEMS));
+        assert_true(h.n_heads <= ITEMS);
         hash_chain_done(&h);
         assert_int_equal(find(&h, 0), HASH_CHAIN_NONE);
         assert_ok(hash_chain_add(&h, items, 0));
@@ -70,8 +74,10 @@ static void check_against_model(const HashChainOps *ops) {
 }
 
 static void test_against_model(_unused_ void **state) {
-        check_against_model(&dense);
-        check_against_model(&full);
+        check_against_model(&dense, 0);
+        check_against_model(&dense, 1000);
+        check_against_model(&full, 0);
+        check_against_model(&full, ITEMS);
 }
 
 /* At every size all buckets are in use, and evenly: a look-up does not become longer as it grows. */
