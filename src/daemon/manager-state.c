@@ -6,6 +6,7 @@
 #include "daemon/manager.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -85,6 +86,8 @@ static void on_saved(void *userdata, int r, _unused_ uint64_t value, _unused_ us
                 log_notice("%s can be written again", m->state_path);
         m->state_failed = r < 0;
         m->state_dirty |= r < 0;
+        /* something has changed since the last minute, and what that needed for a while is free by now */
+        (void) malloc_trim(0);
 }
 
 int manager_save_state(Manager *m) {
