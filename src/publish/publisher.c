@@ -40,6 +40,10 @@
 #define PAUSE_MAX_USEC (40 * USEC_PER_MSEC)
 #define PAUSE_LEAST 4
 
+/* Nor is a delta dear that the daemon was stopped in, or the disk was slow for: the next login is not to
+ * wait for a multiple of that. */
+#define PAUSE_END_USEC (1 * USEC_PER_SEC)
+
 /* Below this a delta costs what an empty one costs, and a base would gain nothing. */
 #define CHANGES_MIN 64
 
@@ -191,7 +195,7 @@ static int write_delta(Publisher *p) {
         if (r < 0)
                 return r;
         cost = time_monotonic() - begin;
-        pause = MIN(PAUSE * cost, MAX(PAUSE_MAX_USEC, PAUSE_LEAST * cost));
+        pause = MIN(PAUSE * cost, MIN(MAX(PAUSE_MAX_USEC, PAUSE_LEAST * cost), PAUSE_END_USEC));
         p->next_delta = MAX(p->next_delta, begin - MIN(begin, (usec_t) CREDIT_USEC)) + cost + pause;
         p->deltas_cost += cost;
         return 0;
@@ -272,8 +276,8 @@ static void stop_child(Publisher *p) {
         p->building = SINK_INIT;
 }
 
-/* Writes both files out of a snapshot, whatever is in place, and the delta first. If it ends between the two,
- * the one who comes next goes by the delta that is kept. */
+/* Writes both files out of a snapshot, whatever is in place, and the delta first. If it ends between the
+ * two, the one who comes next goes by the delta that is kept. */
 static int write_both(Publisher *p) {
         _cleanup_(relay_writer_done) RelayWriter delta = RELAY_WRITER_INIT;
         _cleanup_(sink_done) PublisherSink sink = SINK_INIT;

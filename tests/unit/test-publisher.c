@@ -133,6 +133,7 @@ static unsigned renames, renames_of_base;
 static const char *fail_suffix; /* renames of files that end so fail … */
 static unsigned fail_percent;   /* … this often */
 static unsigned fail_at;        /* the rename with this number fails; 0: none */
+static useconds_t stalled;      /* so long is the next rename */
 static uint64_t seed = 1;
 
 int __real_rename(const char *from, const char *to);
@@ -155,6 +156,8 @@ int __wrap_rename(const char *from, const char *to) {
                 errno = EIO;
                 return -1;
         }
+        (void) usleep(stalled);
+        stalled = 0;
         r = __real_rename(from, to);
         renames++;
         renames_of_base += strstr(to, "-delta") == NULL;
@@ -474,6 +477,27 @@ static void test_loop_coalesces(_unused_ void **state) {
         assert_int_equal(renames, 3);
 }
 
+/* Stopped for a while in the middle of a delta, as by a debugger or with its machine. */
+static void test_stalled(_unused_ void **state) {
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        _cleanup_(publisher_freep) Publisher *p = NULL;
+        usec_t begin;
+
+        assert_ok(sd_event_new(&event));
+        p = make(event);
+        start(p);
+        stalled = 1000000;
+        grant(p, 1);
+        run_until(event, is_current_visible);
+        assert_int_equal(stalled, 0);
+        acknowledged = current;
+        begin = time_monotonic();
+        grant(p, 2);
+        run_until(event, is_current_visible);
+        /* and not for four times as long as it had stood still */
+        assert_true(time_monotonic() - begin < 3 * USEC_PER_SEC);
+}
+
 /* A large base comes from a child, while changes go on. */
 static void test_forked_base(_unused_ void **state) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
@@ -761,6 +785,7 @@ int main(void) {
                 publisher_test(test_delta_fails_after_base),
                 publisher_test(test_directory_not_synced),
                 publisher_test(test_loop_coalesces),
+                publisher_test(test_stalled),
                 publisher_test(test_forked_base),
                 publisher_test(test_freed_while_building),
                 publisher_test(test_base_fails_in_child),
