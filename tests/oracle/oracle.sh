@@ -35,6 +35,8 @@ for variant in "${VARIANTS[@]}"; do options+=(--variant "$variant"); done
 rc=0
 said=$(oracle "${options[@]}" --seeds $SEEDS --kills $KILLS --jobs 6) || rc=$?
 result "$rc" "nothing is lost, nothing is invented: ${VARIANTS[*]}, $SEEDS seeds of $KILLS kills each" || true
+# what is wrong first: the whole of it is long
+[ $rc = 0 ] || diag "$(grep -A 1 '^--- .*: ' <<<"$said" | cut -c 1-1000)"
 diag "$said"
 again=$(oracle --variant log --seed 7 --kills 3 | grep ^schedules)
 like "a seed is a schedule" "$again" '^schedules: log 7 [0-9a-f]{8}$'
