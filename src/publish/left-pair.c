@@ -39,7 +39,7 @@ static int read_generation(const char *path, uint64_t *ret) {
 
 /* As readers see it: a base may be in place a moment before its delta. */
 static bool is_pair(uint64_t base, uint64_t delta) {
-        return base == delta || base == delta + 1;
+        return delta > 0 && (base == delta || base == delta + 1);
 }
 
 int left_pair_find_delta(const char *path, char ret[static RELAY_PATH_BYTES]) {
@@ -59,7 +59,7 @@ int left_pair_find_delta(const char *path, char ret[static RELAY_PATH_BYTES]) {
         if (!kept_path(kept, ret))
                 return 0;
         r = read_generation(kept, &delta);
-        if (r < 0 || delta == 0 || !is_pair(base, delta))
+        if (r < 0 || !is_pair(base, delta))
                 return r;
         (void) memcpy(ret, kept, sizeof(kept));
         return 1;
@@ -73,7 +73,7 @@ uint64_t left_pair_take_over(const char *path) {
                 return 0;
         (void) read_generation(path, &base);
         (void) read_generation(delta_path, &delta);
-        if (base > 0 && is_pair(base, delta))
+        if (is_pair(base, delta))
                 left_pair_drop(delta_path);
         return MAX(base, delta);
 }

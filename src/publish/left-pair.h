@@ -12,8 +12,8 @@
 
 /* Finds the delta of the base at `path`: the one in place, or the one that was kept. Returns 1 and its path
  * in `ret`, which is that of the one in place, too, if base or delta is not there or has no generation:
- * whoever reads it learns why; 0: none belongs to the base; -ENAMETOOLONG, or -errno when they can't be read
- * now. */
+ * whoever reads it learns why; 0: none belongs to the base; -errno when they can't be read now, -EINVAL or
+ * -ENAMETOOLONG for a path that can't be. */
 int left_pair_find_delta(const char *path, char ret[static RELAY_PATH_BYTES]);
 
 /* The highest generation that stands in a file at `path` or its delta, so that a reader with an old one open

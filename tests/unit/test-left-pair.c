@@ -101,6 +101,10 @@ static void test_take_over(_unused_ void **state) {
         write_files(9, 9, 7);
         assert_int_equal(left_pair_take_over(BASE), 9);
         assert_int_equal(access(KEPT, F_OK), -1);
+        /* a delta of which nothing is known belongs to none */
+        write_files(1, 0, 1);
+        assert_int_equal(left_pair_take_over(BASE), 1);
+        assert_int_equal(access(KEPT, F_OK), 0);
         /* no number that leaves room to count on */
         write_files(RELAY_GENERATION_MAX, 3, 0);
         assert_int_equal(left_pair_take_over(BASE), 3);
