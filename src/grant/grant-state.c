@@ -142,7 +142,6 @@ static bool restore(GrantTable *t, const SavedGrant *saved, Span user, uint64_t 
                 return true;
         if (grant_store_add(t, &saved->network, saved->until, &i) < 0)
                 return false;
-        *ret = i;
         g = grant_store_at(t, i);
         g->manual = saved->manual;
         g->unnamed = saved->unnamed;
@@ -156,6 +155,7 @@ static bool restore(GrantTable *t, const SavedGrant *saved, Span user, uint64_t 
                 grant_store_remove(t, i);
                 return false;
         }
+        *ret = i;
         grant_table_bound(t, i, now);
         g->until = g->manual ? manual_table_get(&t->manual, i) : grant_table_publishable(t, g, now);
         g->published = grant_table_publishable(t, g, now);
@@ -353,10 +353,9 @@ bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
 
 /* ---- what was published ---- */
 
-/* Somebody unknown has logged in there; `until` is when that has lost its force. */
-static void note_unnamed(GrantTable *t, const IpNetwork *network, uint32_t until, bool is_forgotten) {
-        uint32_t i = grant_store_find(t, network);
-
+/* Somebody unknown has logged in at the grant `i`, if there is one; `until` is when that has lost its force.
+ */
+static void note_unnamed(GrantTable *t, uint32_t i, uint32_t until, bool is_forgotten) {
         if (i == HASH_INDEX_NONE || grant_store_at(t, i)->manual)
                 return;
         grant_store_at(t, i)->unnamed = true;
@@ -392,7 +391,7 @@ void grant_table_restore(
                 if (user.size > 0 || g.manual || !by_user)
                         (void) restore(t, &g, user, now, &i);
                 if (user.size == 0)
-                        note_unnamed(t, &g.network, g.until, is_forgotten);
+                        note_unnamed(t, i, g.until, is_forgotten);
                 return;
         }
         known = grant_store_at(t, i);
@@ -415,7 +414,7 @@ void grant_table_restore(
         known->published = grant_table_publishable(t, known, now);
         grant_store_sift(t, known->heap);
         if (user.size == 0)
-                note_unnamed(t, &g.network, g.until, is_forgotten);
+                note_unnamed(t, i, g.until, is_forgotten);
         else if (!g.manual)
                 note_user(t, i, user);
 }
