@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "basic/fd-util.h"
-#include "basic/time-util.h"
 
 #define BUFFER_BYTES ((size_t) 128 * 1024)
 /* What is read in search of a line's end before the loop turns: a millisecond. */
@@ -46,6 +45,7 @@ int file_tail_open(FileTail *t, const char *path) {
         t->position.device = st.st_dev;
         t->position.inode = st.st_ino;
         t->position.modified = t->seen = modified_of(&st);
+        t->read_at = time_now();
         return 0;
 }
 
@@ -255,7 +255,10 @@ int file_tail_next(FileTail *t, Span *ret_line, bool *ret_cut) {
                         return -errno;
                 line_splitter_fill(&t->splitter, (size_t) n);
                 done += (size_t) n;
-                t->reads += n > 0;
+                if (n > 0) {
+                        t->reads++;
+                        t->read_at = time_now();
+                }
                 /* after the read and before any of it is believed: then what was read is what came next */
                 if (!same_content(t, (size_t) n)) {
                         t->splitter.end -= (size_t) n;

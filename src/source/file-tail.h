@@ -4,6 +4,7 @@
 /* One open log file and how far it was read. Knows whether a file is still the one that was read before: by
  * device and inode, by its first bytes, and by the bytes before the position. */
 
+#include "basic/time-util.h"
 #include "source/line-splitter.h"
 #include "state/bytes.h"
 
@@ -26,6 +27,7 @@ typedef struct FileTail {
         FilePosition position;
         LineSplitter splitter;
         uint64_t reads; /* how often something was read */
+        usec_t read_at; /* when something was last read of it; before that, when it was opened */
         uint64_t seen;  /* usec: when the file was last written, before what is buffered was read */
 } FileTail;
 

@@ -31,15 +31,14 @@
 typedef struct Tail {
         FileTail file;
         sd_event_source *watch;
-        usec_t last_line; /* when something was last read from it */
-        uint64_t serial;  /* which of all that were ever opened */
-        uint64_t reads;   /* of file.reads, when the older ones were last looked at */
-        bool over;        /* it was cut short: there is nothing more for us */
-        bool unknown;     /* what was written before its next line may not be what was read before it */
-        bool begun;       /* it has been read before its next line */
-        bool follows;     /* its first line was written after the last one of the tail before it */
-        bool within;      /* its first line is the rest of one */
-        bool rewound;     /* it was cut short, and nothing was read of it since */
+        uint64_t serial; /* which of all that were ever opened */
+        uint64_t reads;  /* of file.reads, when the older ones were last looked at */
+        bool over;       /* it was cut short: there is nothing more for us */
+        bool unknown;    /* what was written before its next line may not be what was read before it */
+        bool begun;      /* it has been read before its next line */
+        bool follows;    /* its first line was written after the last one of the tail before it */
+        bool within;     /* its first line is the rest of one */
+        bool rewound;    /* it was cut short, and nothing was read of it since */
 } Tail;
 
 typedef struct SourceFile {
@@ -106,7 +105,6 @@ static int tail_open(SourceFile *f, const char *path, Tail **ret) {
         r = sd_event_add_inotify_fd(f->event, &t->watch, t->file.fd, IN_MODIFY | IN_ATTRIB, on_modified, f);
         if (r < 0)
                 return r;
-        t->last_line = time_now();
         t->serial = ++f->serials;
         *ret = TAKE_PTR(t);
         return 0;
@@ -423,8 +421,8 @@ static usec_t record_time(const Record *record) {
 
 static const RecordOps record_ops = {.time = record_time};
 
-static void deliver_line(SourceFile *f, Span line, bool cut, usec_t now) {
-        Record record = {.ops = &record_ops, .userdata = f, .source = f->base.name, .read_time = now};
+static void deliver_line(SourceFile *f, Span line, bool cut, usec_t read_at) {
+        Record record = {.ops = &record_ops, .userdata = f, .source = f->base.name, .read_time = read_at};
 
         if (line_record(&f->heads, line, cut, &record))
                 source_deliver(&f->base, &record);
@@ -480,7 +478,7 @@ static void read_older(SourceFile *f, Tail *t) {
         }
 }
 
-static void on_line(SourceFile *f, Tail *t, Span line, bool cut, usec_t now) {
+static void on_line(SourceFile *f, Tail *t, Span line, bool cut) {
         bool rest = is_rest(f, t);
         /* two files that are written to in turns: what was read last is not what was written last */
         bool mixed = t->begun && f->last != 0 && f->last != t->serial;
@@ -489,19 +487,16 @@ static void on_line(SourceFile *f, Tail *t, Span line, bool cut, usec_t now) {
                 note_gap(f, NULL);
         t->unknown = false;
         t->begun = true;
-        t->last_line = now;
         f->last = t->serial;
         if (rest)
                 f->base.discarded++;
         else
-                deliver_line(f, line, cut, now);
+                /* not the turn's time: what was written during it is younger than that */
+                deliver_line(f, line, cut, t->file.read_at);
 }
 
 /* Reads up to *budget lines. Returns true when it is at the end for now. */
 static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
-        usec_t now = time_now();
-        uint64_t reads = t->file.reads;
-
         while (*budget > 0) {
                 bool cut;
                 Span line;
@@ -514,12 +509,8 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
                 switch (r) {
                 case FILE_TAIL_MORE:
                         *budget -= MIN(*budget, 1 + (unsigned) (line.size / LINE_UNIT_BYTES));
-                        /* what was written meanwhile bears a later time than the beginning */
-                        if (t->file.reads != reads)
-                                now = time_now();
-                        reads = t->file.reads;
                         read_older(f, t);
-                        on_line(f, t, line, cut, now);
+                        on_line(f, t, line, cut);
                         break;
                 case FILE_TAIL_END:
                         return true;
@@ -555,7 +546,7 @@ static void close_quiet(SourceFile *f) {
         usec_t now = time_now();
 
         for (size_t i = f->n_old; i > 0; i--) {
-                usec_t last = f->old[i - 1]->last_line;
+                usec_t last = f->old[i - 1]->file.read_at;
 
                 if (now >= last && now - last > OLD_KEEP_USEC && has_successor(f, i - 1))
                         tail_free(take_old(f, i - 1, f->current));
