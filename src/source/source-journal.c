@@ -13,6 +13,7 @@
 #include "source/source-journal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -37,6 +38,8 @@
 #define WARN_USEC (10 * USEC_PER_MINUTE)
 /* The clock of entries and ours are read a moment apart, and may be slewed: more is a step. */
 #define STEP_USEC USEC_PER_SEC
+/* An entry that was written so long ago can be read. */
+#define SETTLED_USEC USEC_PER_MINUTE
 /* systemd says that it starts a service just before or after the first process of it can write. */
 #define START_USEC (90 * USEC_PER_SEC)
 /* The largest uid whose entries are in the system's own files (SYSTEM_UID_MAX of Debian and Fedora). */
@@ -88,6 +91,7 @@ typedef struct SourceJournal {
         JournalPlace *place;
         char machine[SD_ID128_STRING_MAX];
         char *cursor;     /* of the last entry delivered; NULL: none yet */
+        unsigned since;   /* entries read behind that one; UINT_MAX: nobody knows */
         sd_id128_t boot;  /* of that entry; null: not known */
         usec_t monotonic; /* of that entry, since the boot */
         usec_t read_to;   /* when everything there was had been read; 0: never */
@@ -465,6 +469,7 @@ static void remember(SourceJournal *j) {
         }
         free(j->cursor);
         j->cursor = cursor;
+        j->since = 0;
         if (sd_journal_get_monotonic_usec(j->journal, &j->monotonic, &j->boot) < 0)
                 j->boot = SD_ID128_NULL;
 }
@@ -535,30 +540,6 @@ static void on_fault(SourceJournal *j) {
         reopen(j);
 }
 
-/* Delivers what there is, up to ENTRIES_AT_ONCE. Returns 1 if there may be more, 0, or -errno. */
-static int deliver(SourceJournal *j) {
-        usec_t now;
-        unsigned n;
-        int r = 0;
-
-        for (n = 0; n < ENTRIES_AT_ONCE; n++) {
-                r = sd_journal_next(j->journal);
-                if (r <= 0)
-                        break;
-                now = time_now();
-                if (is_repeated(j))
-                        continue;
-                if (j->gap)
-                        source_note(&j->base, SOURCE_NOTE_GAP, NULL);
-                j->gap = false;
-                deliver_entry(j, now);
-        }
-        /* while entries come again the last one delivered is further on */
-        if (n > 0 && (!j->repeating || has_same_content(j)))
-                remember(j);
-        return r < 0 ? r : n == ENTRIES_AT_ONCE;
-}
-
 static int seek_realtime(SourceJournal *j) {
         usec_t now = time_now();
 
@@ -582,14 +563,101 @@ static bool has_lost_entries(SourceJournal *j) {
 static int seek(SourceJournal *j) {
         j->repeating = j->gap = false;
         if (j->cursor && sd_journal_seek_cursor(j->journal, j->cursor) >= 0 &&
-                sd_journal_next(j->journal) > 0 && sd_journal_test_cursor(j->journal, j->cursor) > 0)
+                sd_journal_next(j->journal) > 0 && sd_journal_test_cursor(j->journal, j->cursor) > 0) {
+                j->since = 0;
                 return 0;
+        }
+        j->since = UINT_MAX;
         if (has_lost_entries(j) && is_worth_a_line(&j->lost_told, time_now()))
                 source_note(&j->base, SOURCE_NOTE_GAP,
                         "the journal does not reach back to where reading ended; logins may be missing");
         j->gap = true;
         j->repeating = !sd_id128_is_null(j->boot);
         return seek_realtime(j);
+}
+
+static bool is_settled(SourceJournal *j) {
+        usec_t t;
+
+        return sd_journal_get_monotonic_usec(j->journal, &t, NULL) < 0 || /* of an earlier boot */
+               t + SETTLED_USEC < time_monotonic();
+}
+
+/* The part of a cursor that says by which sequence of numbers, and the entry's number in it. */
+static size_t number_of(const char *cursor, uint64_t *ret) {
+        const char *number = strstr(cursor, ";i=");
+
+        *ret = number ? strtoull(number + 3, NULL, 16) : 0;
+        return number ? (size_t) (number - cursor) : 0;
+}
+
+/* Whether no entry can be missing between that of our cursor and the current one. */
+static bool follows(SourceJournal *j) {
+        _cleanup_free_ char *cursor = NULL;
+        uint64_t number, last;
+        size_t n;
+
+        if (!j->cursor || sd_journal_get_cursor(j->journal, &cursor) < 0)
+                return false;
+        n = number_of(j->cursor, &last);
+        return n > 0 && n == number_of(cursor, &number) && memcmp(cursor, j->cursor, n) == 0 &&
+               number == last + j->since;
+}
+
+/* Goes back to the entry that was read as number `since` behind the last one remembered, and on from there,
+ * now with the files that have come. */
+static int look_again(SourceJournal *j, unsigned since) {
+        int r = sd_journal_process(j->journal);
+
+        if (r >= 0)
+                r = seek(j);
+        if (r >= 0 && since > 0 && j->since == 0)
+                r = sd_journal_next_skip(j->journal, since);
+        return r < 0 ? r : sd_journal_next(j->journal);
+}
+
+/* Goes to the next entry. sd_journal_next(3) looks at one file after the other, and only at those that were
+ * there: an entry that journald has just put where it had looked already, or into a file that it has just
+ * made (each user has one), is passed over for good if a later one is found elsewhere. journald numbers its
+ * entries whatever file they are in, so where a number is left out we look again. Returns as
+ * sd_journal_next(). */
+static int next_entry(SourceJournal *j) {
+        int r = sd_journal_next(j->journal);
+
+        if (r <= 0 || j->since == UINT_MAX)
+                return r;
+        j->since++;
+        if (is_settled(j))
+                return r;
+        if (!follows(j))
+                r = look_again(j, j->since - 1);
+        if (r > 0 && j->since != UINT_MAX)
+                remember(j);
+        return r;
+}
+
+/* Delivers what there is, up to ENTRIES_AT_ONCE. Returns 1 if there may be more, 0, or -errno. */
+static int deliver(SourceJournal *j) {
+        usec_t now;
+        unsigned n;
+        int r = 0;
+
+        for (n = 0; n < ENTRIES_AT_ONCE; n++) {
+                r = next_entry(j);
+                if (r <= 0)
+                        break;
+                now = time_now();
+                if (is_repeated(j))
+                        continue;
+                if (j->gap)
+                        source_note(&j->base, SOURCE_NOTE_GAP, NULL);
+                j->gap = false;
+                deliver_entry(j, now);
+        }
+        /* while entries come again the last one delivered is further on */
+        if (n > 0 && j->since > 0 && (!j->repeating || has_same_content(j)))
+                remember(j);
+        return r < 0 ? r : n == ENTRIES_AT_ONCE;
 }
 
 /* Delivers what there is, and only then hears of files that came or went: what is open can still be read.

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/journal.sh"
 in_journal_box persistent
-plan 49
+plan 54
 
 daemon_new JournalLatency=0 '[Grants]' TTL=1h
 sender dovecot.service
@@ -29,6 +29,28 @@ done
 all_granted "restarts of journald: each login is granted"
 is "restarts of journald: and none was read twice" "$(records)" "$WRITTEN"
 echo "# 12 rotations, 3 restarts: $WRITTEN written, $(granted | wc -l) granted, $(records) read"
+
+# Files that come: a user's first entry makes one. popa3d is the user when it logs the second half of a login.
+popa3d_login() { # UID ADDRESS
+    as-unit popa3d.service python3 -c 'import os, socket, sys
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+def say(uid, text):
+    os.setresuid(uid, uid, 0)
+    log.sendto(f"<22>popa3d[{os.getpid()}]: {text}".encode(), "/dev/log")
+    os.setresuid(0, 0, 0)
+    os.system("journalctl --sync") # journald looks at the process when it reads the message
+say(0, "Session from " + sys.argv[2])
+say(int(sys.argv[1]), "Authentication passed for user" + sys.argv[1])' "$@"
+    ls "$(files)user-$1.journal" >/dev/null && echo "$2" >>"$WORK/written"
+}
+for n in 1 2 3 4 5; do
+    kill -STOP "$DAEMON"
+    logins 5
+    must popa3d_login $((2000 + n)) 203.0.113.$n
+    logins 5
+    kill -CONT "$DAEMON"
+    all_granted "new files: a login in user $((2000 + n))'s, which is just made, and those before and after it in the other"
+done
 
 # vacuumed with entries unread
 is "vacuum: nothing is told to be missing yet" "$(said 'does not reach back')" 0
