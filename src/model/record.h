@@ -34,7 +34,7 @@ typedef struct RecordOps {
 
 struct Record {
         const RecordOps *ops;
-        void *userdata;     /* the source, for ops */
+        void *userdata;     /* the source's, for ops */
         const char *source; /* its name, for people and as part of keys: "journal", a path */
         usec_t read_time;   /* when the source read it */
         Span host;          /* empty: this host, or not known */

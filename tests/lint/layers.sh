@@ -46,7 +46,7 @@ is "chain includes little, as it is run at each connection" "$(others chain "bas
 is "no header is reached by ../" "$(grep -rn 'include *"\.\./' --include='*.[ch]' .)" ""
 is "pcre2.h stands in one file" "$(confined 'pcre2\.h' match/regex.c)" ""
 is "cdb.h stands in one file" "$(confined 'cdb\.h' cdb/cdb-file.c)" ""
-is "sd-journal.h stands in two files" "$(confined 'systemd/sd-journal\.h' source/source-journal.c publish/event-log.c)" ""
+is "sd-journal.h stands in two files" "$(confined 'systemd/sd-journal\.h' source/journal-reader.h publish/event-log.c)" ""
 is "relaylock and its like need neither systemd nor PCRE2" \
     "$(grep -rnE 'include +<(systemd/|pcre2)' --include='*.[ch]' basic model cdb chain)" ""
 is "only programs end the process" "$(endings)" ""
