@@ -141,20 +141,24 @@ static void deliver_entry(SourceJournal *j, usec_t now) {
                 tell_dropped(j, record.message);
 }
 
-/* Remembers where we are. After sd_journal_next() has said 0 that is still the last entry. */
-static void remember(SourceJournal *j) {
-        char *cursor;
-
-        if (sd_journal_get_cursor(j->reader.journal, &cursor) < 0) {
-                /* what will be read again has been seen by the streams' state already */
-                source_note(&j->base, SOURCE_NOTE_GAP, NULL);
-                return;
-        }
+/* Remembers where we are: at the entry that has this cursor, which is ours from here on. */
+static void remember_cursor(SourceJournal *j, char *cursor) {
         free(j->cursor);
         j->cursor = cursor;
         j->since = 0;
         if (sd_journal_get_monotonic_usec(j->reader.journal, &j->monotonic, &j->boot) < 0)
                 j->boot = SD_ID128_NULL;
+}
+
+/* After sd_journal_next() has said 0 that is still the last entry. */
+static void remember(SourceJournal *j) {
+        char *cursor;
+
+        if (sd_journal_get_cursor(j->reader.journal, &cursor) < 0)
+                /* what will be read again has been seen by the streams' state already */
+                source_note(&j->base, SOURCE_NOTE_GAP, NULL);
+        else
+                remember_cursor(j, cursor);
 }
 
 static void set_work(SourceJournal *j) {
@@ -272,13 +276,13 @@ static size_t number_of(const char *cursor, uint64_t *ret) {
         return number ? (size_t) (number - cursor) : 0;
 }
 
-/* Whether no entry can be missing between that of our cursor and the current one. */
-static bool follows(SourceJournal *j) {
-        _cleanup_free_ char *cursor = NULL;
+/* Whether no entry can be missing between that of our cursor and the one with this cursor, as many behind.
+ */
+static bool follows(const SourceJournal *j, const char *cursor) {
         uint64_t number, last;
         size_t n;
 
-        if (!j->cursor || sd_journal_get_cursor(j->reader.journal, &cursor) < 0)
+        if (!j->cursor)
                 return false;
         n = number_of(j->cursor, &last);
         return n > 0 && n == number_of(cursor, &number) && memcmp(cursor, j->cursor, n) == 0 &&
@@ -292,9 +296,16 @@ static int look_again(SourceJournal *j, unsigned since) {
 
         if (r >= 0)
                 r = seek(j);
-        if (r >= 0 && since > 0 && j->since == 0)
-                r = sd_journal_next_skip(j->reader.journal, since);
-        return r < 0 ? r : sd_journal_next(j->reader.journal);
+        if (r >= 0 && j->since != UINT_MAX) {
+                if (since > 0)
+                        r = sd_journal_next_skip(j->reader.journal, since);
+                j->since = since;
+        }
+        if (r >= 0)
+                r = sd_journal_next(j->reader.journal);
+        if (r > 0 && j->since != UINT_MAX)
+                remember(j);
+        return r;
 }
 
 /* Goes to the next entry. sd_journal_next(3) looks at one file after the other, and only at those that were
@@ -304,17 +315,19 @@ static int look_again(SourceJournal *j, unsigned since) {
  * sd_journal_next(). */
 static int next_entry(SourceJournal *j) {
         int r = sd_journal_next(j->reader.journal);
+        char *cursor;
 
         if (r <= 0 || j->since == UINT_MAX)
                 return r;
         j->since++;
-        if (is_settled(j))
+        if (is_settled(j) || sd_journal_get_cursor(j->reader.journal, &cursor) < 0)
                 return r;
-        if (!follows(j))
-                r = look_again(j, j->since - 1);
-        if (r > 0 && j->since != UINT_MAX)
-                remember(j);
-        return r;
+        if (follows(j, cursor)) {
+                remember_cursor(j, cursor);
+                return r;
+        }
+        free(cursor);
+        return look_again(j, j->since - 1);
 }
 
 /* Delivers what there is, up to ENTRIES_AT_ONCE. Returns 1 if there may be more, 0, or -errno. */
