@@ -20,11 +20,11 @@ CONF
 log_login() { # ADDRESS [FACILITY FILE]
     must in_box logger -p "${2:-mail}.info" -t dovecot \
         "imap-login: Login: user=<u$1>, method=PLAIN, rip=$1, lip=203.0.113.1, mpid=7, TLS, session=<s$1/AAAB>"
-    must wait_until 10 in_box grep -q "rip=$1," "${3:-$LOG}"
+    must wait_until 60 in_box grep -q "rip=$1," "${3:-$LOG}"
 }
-is_granted() { ok "$1" wait_until 10 may_relay "$2"; } # DESCRIPTION ADDRESS
+is_granted() { ok "$1" wait_until 60 may_relay "$2"; } # DESCRIPTION ADDRESS
 # the last that the daemon says of it
-is_unreadable() { wait_until 10 eval 'in_box journalctl --no-pager -q -o cat -u authrelay | grep maillog | tail -n 1 | grep -q "Permission denied"'; }
+is_unreadable() { wait_until 60 eval 'in_box journalctl --no-pager -q -o cat -u authrelay | grep maillog | tail -n 1 | grep -q "Permission denied"'; }
 rotate() { # FILE DIRECTIVE... (-- LINE-OF-POSTROTATE...)
     {
         printf '%s {\n' "$1"
@@ -46,7 +46,7 @@ mkdir -p "$SEED/etc"
 rsyslog_files
 BOX_SYSLOG=yes mailhost_boot '[Sources]' Journal=no "File=$LOG" "File=$CLOSED/log"
 for facility in mail local5; do must in_box logger -p $facility.info -t test hello; done
-must wait_until 10 in_box grep -q hello $LOG $CLOSED/log
+must wait_until 60 in_box grep -q hello $LOG $CLOSED/log
 is "the log is root's alone" "$(in_box stat -c '%a %U %G' $LOG)" "600 root root"
 start_authrelay
 

@@ -37,8 +37,8 @@ courier_start() {
         makesmtpaccess && makeacceptmailfor && makealiases'
     must in_box systemctl restart courier-authdaemon.service
     must in_box systemctl restart courier-imap.service courier.service courier-mta.service
-    must wait_until 20 port_is_open 143
-    must wait_until 20 port_is_open 25
+    must wait_until 60 port_is_open 143
+    must wait_until 60 port_is_open 25
 }
 offer() { # ADDRESS RECIPIENT
     client python3 "$LIB/mail-client" smtp --from "$1" --to "$(server_for "$1")" "$2"
@@ -60,11 +60,11 @@ ok "the same with an empty table" takes_mail 203.0.113.7
 ok "nobody relays" not relays 203.0.113.7
 ok "but who may by Courier's own rules" relays 203.0.113.9
 ok "a login by IMAP" login imap 203.0.113.7
-ok "is granted" wait_until 10 may_relay 203.0.113.7
+ok "is granted" wait_until 60 may_relay 203.0.113.7
 ok "and lets the client relay" relays 203.0.113.7
 ok "and no other" not relays 203.0.113.8
 ok "a login over IPv6" login imap 2001:db8::7
-ok "is granted" wait_until 10 may_relay 2001:db8::7
+ok "is granted" wait_until 60 may_relay 2001:db8::7
 ok "and lets the client relay" relays 2001:db8::7
 ok "and no other" not relays 2001:db8::8
 ok "a failed login" not login imap 203.0.113.66 alice wrong
@@ -76,8 +76,8 @@ with smtplib.SMTP(sys.argv[1], 25, local_hostname="client.example.net", source_a
     c.sendmail("someone@example.net", ["alice@example.org"], "Subject: t\r\n\r\nhello\r\n")
 PY
 ok "into the mailbox" wait_until 30 in_box sh -c 'grep -rq hello /srv/mail/Maildir/new'
-ok "what relaylock says is in Courier's log" wait_until 10 courier_says 'relaylock: 203\.0\.113\.7: may relay'
-ok "in the address's own form, also of IPv6" wait_until 10 courier_says 'relaylock: 2001:db8::7: may relay'
+ok "what relaylock says is in Courier's log" wait_until 60 courier_says 'relaylock: 203\.0\.113\.7: may relay'
+ok "in the address's own form, also of IPv6" wait_until 60 courier_says 'relaylock: 2001:db8::7: may relay'
 
 ok "a revocation" ctl revoke 203.0.113.7
 ok "ends the right" not relays 203.0.113.7
@@ -87,5 +87,5 @@ in_box sh -c 'rm -f /run/authrelay/*'
 ok "without a table mail comes in" takes_mail 203.0.113.7
 ok "also over IPv6" takes_mail 2001:db8::7
 ok "nobody relays" not relays 2001:db8::7
-ok "and the log says why" wait_until 10 courier_says 'no relaying'
+ok "and the log says why" wait_until 60 courier_says 'no relaying'
 ok "also where there is no directory" eval 'in_box rmdir /run/authrelay && takes_mail 203.0.113.7'

@@ -12,8 +12,8 @@ LEAD='INFO: LOGIN FAILED, user='
 start_courier() {
     courier_user
     must in_box systemctl restart courier-authdaemon.service courier-imap.service courier-pop.service
-    must wait_until 10 port_is_open 110
-    must wait_until 10 port_is_open 143
+    must wait_until 60 port_is_open 110
+    must wait_until 60 port_is_open 143
 }
 
 # The name may be quoted for IMAP, whose server takes no atom as long as that.
@@ -37,33 +37,33 @@ in_file() { in_box grep -q "$1: LOGIN, user=$2" /var/log/mail.log; }
 attacks() { # KIND SEEN
     local kind=$1 seen=$2
     ok "$kind: a real login by POP3" login pop3 203.0.113.7
-    ok "$kind: is granted" wait_until 10 may_relay 203.0.113.7
+    ok "$kind: is granted" wait_until 60 may_relay 203.0.113.7
 
     attack pop3 203.0.113.66 "$(filler "$LEAD")LOGIN, user=mallory505"
-    ok "$kind: 505 bytes: Courier has written a login line that was none" wait_until 5 "$seen" pop3d mallory505
+    ok "$kind: 505 bytes: Courier has written a login line that was none" wait_until 60 "$seen" pop3d mallory505
     attack imap 203.0.113.66 "\"$(filler "$LEAD")LOGIN, user=mallory505imap\""
-    ok "$kind: 505 bytes by IMAP: the same" wait_until 5 "$seen" imapd mallory505imap
+    ok "$kind: 505 bytes by IMAP: the same" wait_until 60 "$seen" imapd mallory505imap
 
     # Blanks at the end of the first half are cut off by whoever writes it down, so that it looks short.
     local blank
     blank=$(filler "$LEAD")
     attack imap 203.0.113.66 "\"${blank:0:480}      LOGIN, user=mallory504\""
-    ok "$kind: blanks at the end: the same" wait_until 5 "$seen" imapd mallory504
+    ok "$kind: blanks at the end: the same" wait_until 60 "$seen" imapd mallory504
     # Courier's other prefixes leave 504 of 511: its own logger is asked for one, in its own unit. (It writes what it has
     # when more comes, and must live until journald has looked at it.)
     { printf 'DEBUG: LOGIN FAILED, user=%sLOGIN, user=malloryDEBUG, ip=[::ffff:203.0.113.66], port=[4711]\n' \
         "$(filler 'DEBUG: LOGIN FAILED, user=')"; sleep 0.3
         echo 'INFO: Disconnected'; sleep 1; } | in_courier courierlogger -facility=mail -name=pop3d
-    ok "$kind: 504 bytes: Courier has written a login line that was none" wait_until 5 "$seen" pop3d malloryDEBUG
+    ok "$kind: 504 bytes: Courier has written a login line that was none" wait_until 60 "$seen" pop3d malloryDEBUG
 
     # "ERR: " is taken off the rest, too, which then is of another priority and perhaps of another place.
     attack pop3 203.0.113.66 "$(filler "$LEAD")ERR: LOGIN, user=malloryERR"
-    ok "$kind: ERR in the second half: the same" wait_until 5 "$seen" pop3d malloryERR
+    ok "$kind: ERR in the second half: the same" wait_until 60 "$seen" pop3d malloryERR
 
     # The forged half is itself the short message after which a stream is believed again.
     ok "$kind: a real login by IMAP after that" login imap 203.0.113.8
     ok "$kind: a real login by POP3 after that" login pop3 203.0.113.9
-    ok "$kind: they are granted" wait_until 10 eval 'may_relay 203.0.113.8 && may_relay 203.0.113.9'
+    ok "$kind: they are granted" wait_until 60 eval 'may_relay 203.0.113.8 && may_relay 203.0.113.9'
     is "$kind: and nothing else is" "$(grants)" "203.0.113.7 203.0.113.8 203.0.113.9"
     ok "$kind: the torn lines are counted" test "$(status_number torn || echo 0)" -ge 2
 }
@@ -82,7 +82,7 @@ torn_around() { # NAME COMMAND...
         echo
         sleep 1
     } | in_courier courierlogger -facility=mail -name=pop3d &
-    wait_until 10 first_halves_are "$((HALVES += 1))" && "${@:2}"
+    wait_until 60 first_halves_are "$((HALVES += 1))" && "${@:2}"
     : >"$go"
     wait $!
 }
@@ -102,9 +102,9 @@ attacks journal in_journal
 
 HALVES=$(first_halves)
 torn_around malloryRESTART in_box systemctl restart authrelay.service
-ok "a restart of authrelay between the halves: Courier has written the line" wait_until 5 in_journal pop3d malloryRESTART
+ok "a restart of authrelay between the halves: Courier has written the line" wait_until 60 in_journal pop3d malloryRESTART
 torn_around malloryTWO another_writer
-ok "another writer under the same name between the halves: the same" wait_until 5 in_journal pop3d malloryTWO
+ok "another writer under the same name between the halves: the same" wait_until 60 in_journal pop3d malloryTWO
 must ctl revoke 203.0.113.7 >/dev/null
 # not by `client`: what is killed must be itself
 nsenter --target "$CLIENT_PID" --net -- "$LIB/mail-attacker" pop3 user --from 203.0.113.66 --to "$SERVER4" --port 110 --threads 30 >/dev/null \
@@ -119,11 +119,11 @@ must in_box systemctl stop authrelay.service
 in_box sh -c 'rm -rf /run/authrelay/*.cdb /var/lib/authrelay/*; : >/var/log/mail.log'
 in_box sh -c 'mkdir -p /etc/authrelay/authrelay.conf.d; printf "[Sources]\nJournal=no\nFile=/var/log/mail.log\n" >/etc/authrelay/authrelay.conf.d/60-file.conf'
 must in_box systemctl start authrelay.service
-must wait_until 10 eval 'in_box logger -p mail.info -t test hello; in_box grep -q hello /var/log/mail.log'
+must wait_until 60 eval 'in_box logger -p mail.info -t test hello; in_box grep -q hello /var/log/mail.log'
 ok "from a file, a login by IMAP" login imap 203.0.113.8
-ok "is granted" wait_until 10 may_relay 203.0.113.8
+ok "is granted" wait_until 60 may_relay 203.0.113.8
 ok "from a file, a login by POP3" login pop3 203.0.113.7
-ok "is in it" wait_until 10 in_file pop3d alice
+ok "is in it" wait_until 60 in_file pop3d alice
 is "and is not granted, for nothing tells that the file is complete" "$(grants)" "203.0.113.8"
 
 # whoever knows that it is says so
@@ -133,5 +133,5 @@ in_box sh -c 'rm -rf /run/authrelay/*.cdb /var/lib/authrelay/*; : >/var/log/mail
     printf "[Pattern]\nJournalOnly=no\n" >/etc/authrelay/patterns/courier-pop3.pattern.d/file.conf'
 must in_box systemctl start authrelay.service
 is "the file's table begins empty" "$(grants)" ""
-ok "rsyslog writes the file" wait_until 10 eval 'in_box logger -p mail.info -t test hello; in_box grep -q hello /var/log/mail.log'
+ok "rsyslog writes the file" wait_until 60 eval 'in_box logger -p mail.info -t test hello; in_box grep -q hello /var/log/mail.log'
 attacks file in_file

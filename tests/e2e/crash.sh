@@ -8,7 +8,7 @@ daemon_new
 daemon_start
 write_login 198.51.100.1
 write_login 198.51.100.2 bob
-must wait_until 10 may_relay 198.51.100.2
+must wait_until 60 may_relay 198.51.100.2
 must ctl grant 203.0.113.0/28 >/dev/null
 must ctl revoke 198.51.100.1 >/dev/null
 daemon_kill
@@ -16,7 +16,7 @@ ok "published grants hold while no daemon runs" relays 198.51.100.2
 ok "and check agrees" may_relay 198.51.100.2
 write_login 198.51.100.3
 daemon_start
-ok "a login written meanwhile is granted" wait_until 10 may_relay 198.51.100.3
+ok "a login written meanwhile is granted" wait_until 60 may_relay 198.51.100.3
 ok "the grant is there" relays 198.51.100.2
 ok "the network is there" relays 203.0.113.5
 ok "the revocation is there: the log was read again, and that revived nothing" not relays 198.51.100.1
@@ -32,7 +32,7 @@ for round in 1 2 3 4 5 6; do
 done
 all=$(for round in 1 2 3 4 5 6; do for i in 0 1 2 3 4 5 6 7 8 9; do echo "198.51.100.$((10 * round + i))"; done; done)
 granted() { for a in $all; do relays "$a" || return 1; done; }
-ok "no login of six crashes is lost" wait_until 20 granted
+ok "no login of six crashes is lost" wait_until 60 granted
 ok "the revocation has survived them" not relays 198.51.100.1
 is "each address stands once" "$(ctl list --json | python3 "$LIB/json-get" --column address | sort | uniq -d)" ""
 is "no temporary file is left" "$(find "$WORK/run" "$WORK/state" -type f | grep -vE '/(relay|relay-delta)\.cdb$|/state[^/]*$|/[a-z-]+$|/[a-z-]+\.[a-z]+$')" ""
@@ -41,7 +41,7 @@ second=0
 "$BIN/authrelayd" --config="$WORK/authrelay.conf" --patterns="$SOURCE/patterns" >"$WORK/second.log" 2>&1 &
 SECOND=$!
 at_exit "kill -KILL $SECOND"
-wait_until 10 not kill -0 $SECOND && { wait $SECOND || second=$?; }
+wait_until 60 not kill -0 $SECOND && { wait $SECOND || second=$?; }
 ok "a second daemon on the same directories refuses to start" test "$second" -gt 0
 daemon_stop
 is "the daemon ends well" "$?" 0

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
 
-granted() { ok "$1" wait_until 10 may_relay "$2"; }
+granted() { ok "$1" wait_until 60 may_relay "$2"; }
 as_mail() { in_box setpriv --reuid mail --regid mail --clear-groups "$@"; }
 row() { ctl list --json | python3 -c '
 import json, sys
@@ -46,7 +46,7 @@ cp "$LOGIN_ATTACK" "$SEED/test/login-attack"
 printf '#!/bin/sh\n[ ! -e /run/linger ] || { echo $$ >/run/lingers/pid; sleep 5; }\nexec "$@"\n' >"$SEED/test/linger"
 chmod 755 "$SEED/test" "$SEED/test/"*
 mailhost_boot '[Patterns]' 'Enable=courier-imap' # Dovecot's own lines are not to be what grants
-must wait_until 20 login imap 203.0.113.7
+must wait_until 60 login imap 203.0.113.7
 without=$(login_time 20)
 ok "logins before anything is changed" test -n "$without"
 
@@ -56,7 +56,7 @@ must in_box sed -i 's|script-login /usr/bin/relaylogin -d -s pop3|script-login /
 must in_box systemctl enable --quiet authrelay-login.socket
 start_authrelay
 must in_box systemctl restart dovecot.service
-must wait_until 20 login imap 203.0.113.7
+must wait_until 60 login imap 203.0.113.7
 granted "an IMAP login is granted" 203.0.113.7
 is "to the user, through the login socket" "$(row 203.0.113.7)" alice/imap/relaylogin
 ok "a POP3 login" login pop3 2001:db8::7 bob
@@ -69,7 +69,7 @@ is "and nobody else is granted" "$(grants)" "2001:db8::7 203.0.113.7 203.0.113.9
 must in_box mkdir -m 1777 /run/lingers
 must in_box touch /run/linger
 login pop3 203.0.113.8 bob &
-must wait_until 10 in_box test -s /run/lingers/pid
+must wait_until 60 in_box test -s /run/lingers/pid
 pid=$(in_box cat /run/lingers/pid)
 is "the script runs as a user of its own" "$(in_box stat -c %U "/proc/$pid")" authrelay-login
 like "from which the mail user takes nothing" "$(as_mail /test/login-attack steal "$pid" 3 alice)" 'steal: EPERM'
@@ -82,7 +82,7 @@ is "nothing was refused" "$(status_number claims_refused)" 0
 must in_box kill -STOP "$(daemon)"
 is_quick "the daemon hangs"
 in_box /test/login-attack fill /run/authrelay/login >"$WORK/fill" 2>&1 &
-ok "the queue is full" wait_until 20 grep -q 'full: EAGAIN' "$WORK/fill"
+ok "the queue is full" wait_until 60 grep -q 'full: EAGAIN' "$WORK/fill"
 is_quick "the queue is full"
 must in_box kill -CONT "$(daemon)"
 must in_box sh -c 'kill $(pidof login-attack)'

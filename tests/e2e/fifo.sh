@@ -25,7 +25,7 @@ finish() { # NAME COUNT MILLISECONDS
 }
 written() { local n=0; [ ! -s "$WORK/$1.bytes" ] || read -r n <"$WORK/$1.bytes"; echo "$n"; } # NAME
 grants_are() { [ "$(status_number grants)" = "$1" ]; }
-all_granted() { ok "$1" wait_until 20 grants_are "$N" || diag "$(status_number grants) of $N"; }
+all_granted() { ok "$1" wait_until 60 grants_are "$N" || diag "$(status_number grants) of $N"; }
 crash() { in_box systemctl kill -s KILL --kill-whom=main authrelay.service; }
 is_running() { in_box systemctl is-active --quiet authrelay.service; }
 put() { cat >"$BOX_FILES$1"; } # FIFO < text
@@ -64,7 +64,7 @@ for i in 1 2; do
 done
 finish held 2000 1000
 finish own 2000 1000
-must wait_until 20 is_running
+must wait_until 60 is_running
 all_granted "and each login was granted, over restarts, reloads and crashes"
 
 # It crashes as soon as it is there, for a while, and more often than any unit may start again by default.
@@ -75,7 +75,7 @@ for i in $(seq 20); do
     crash
     sleep 0.2
 done
-must wait_until 20 is_running
+must wait_until 60 is_running
 finish crashing 600 1000
 finish crashing-own 600 1000
 all_granted "nor was one lost while it crashed again and again"
@@ -96,14 +96,14 @@ units <<<$'[Service]\nExecStart=\nExecStart=/bin/false'
 in_box systemctl stop authrelay.service authrelay.socket 2>/dev/null
 write_logins down $HELD 1000 0
 filled() { [ "$(written down)" -gt 55000 ]; }
-ok "down: the writer gets rid of some 64 KiB" wait_until 10 filled
+ok "down: the writer gets rid of some 64 KiB" wait_until 60 filled
 sleep 2
 ok "down: and no more ($(written down))" test "$(written down)" -le 65536
 ok "down: it waits" kill -0 "${WRITER[down]}"
 is "down: the FIFO's unit has not given up" "$(in_box systemctl is-active authrelay-fifo.socket)" active
 ok "down: what was granted holds" in_box env TCPREMOTEIP=198.18.0.1 relaylock sh -c 'test "${RELAYCLIENT+yes}"'
 units <<<''
-must wait_until 10 in_box systemctl start authrelay.socket authrelay.service # not the last try of the broken one
+must wait_until 60 in_box systemctl start authrelay.socket authrelay.service # not the last try of the broken one
 finish down 1000 60000
 all_granted "down: the logins of that time were granted afterwards"
 
@@ -125,12 +125,12 @@ sleep 0.3
 in_box systemctl reload authrelay.service
 in_box systemctl restart authrelay.service
 { login_line 192.0.2.1 | tail -c +71; } | put $HELD
-ok "the half of a line waits for the other half, over a reload and a restart" wait_until 10 may_relay 192.0.2.1
+ok "the half of a line waits for the other half, over a reload and a restart" wait_until 60 may_relay 192.0.2.1
 { login_line 192.0.2.2 | head -c 70; login_line 192.0.2.3; login_line 192.0.2.4; } | put $HELD
-ok "the half of a line that has none spoils the next" wait_until 10 may_relay 192.0.2.4
+ok "the half of a line that has none spoils the next" wait_until 60 may_relay 192.0.2.4
 is "and grants nothing else" "$(grants | tr ' ' '\n' | grep -c '^192\.0\.2\.[23]$')" 0
 { printf '%0200000d' 7; login_line 192.0.2.5; login_line 192.0.2.6; } | put $HELD
-ok "an over-long line is dropped whole" wait_until 10 may_relay 192.0.2.6
+ok "an over-long line is dropped whole" wait_until 60 may_relay 192.0.2.6
 ok "with the login at its end" not may_relay 192.0.2.5
 ok "three logins in all" granted_more 3
 
@@ -146,7 +146,7 @@ again
 again
 is "SocketUser= has the FIFO" "$(in_box stat -c '%F %a %U' $HELD)" "fifo 600 mallory"
 login_line 192.0.2.10 | as_mallory sh -c "cat >$HELD"
-ok "and may write to it" wait_until 10 may_relay 192.0.2.10
+ok "and may write to it" wait_until 60 may_relay 192.0.2.10
 must in_box rm /etc/systemd/system/authrelay-fifo.socket.d/owner.conf
 must in_box systemctl daemon-reload
 again
@@ -156,30 +156,30 @@ is "and not any more without it" "$(in_box stat -c '%F %a %U' $HELD)" "fifo 600 
 message() { echo "imap-login: Login: user=<u$1>, method=PLAIN, rip=$1, lip=203.0.113.1, mpid=7, TLS, session=<s$1/AAAB>"; }
 printf 'mail.info\t|%s\n' $HELD >"$BOX_FILES/etc/test-syslog.conf"
 must in_box systemd-run --quiet syslogd --no-detach --no-klog -f /etc/test-syslog.conf -p /run/inetutils.sock
-must wait_until 10 in_box test -S /run/inetutils.sock
+must wait_until 60 in_box test -S /run/inetutils.sock
 in_box logger --socket /run/inetutils.sock -p mail.info -t dovecot "$(message 192.0.2.8)"
-ok "inetutils' syslogd writes to a FIFO" wait_until 10 may_relay 192.0.2.8
+ok "inetutils' syslogd writes to a FIFO" wait_until 60 may_relay 192.0.2.8
 must in_box mkdir /run/busybox # busybox's socket is always /dev/log, and Debian 13's would read inetutils' configuration
 must in_box sh -c ': >/etc/syslog.conf'
 must in_box systemd-run --quiet -p PrivateMounts=yes sh -c "cd /run/busybox && touch null && mount --bind /dev/null null &&
     mount --rbind . /dev && exec busybox syslogd -n -O $HELD"
-must wait_until 10 in_box test -S /run/busybox/log
+must wait_until 60 in_box test -S /run/busybox/log
 in_box logger --socket /run/busybox/log -p mail.info -t dovecot "$(message 192.0.2.9)"
-ok "and so does busybox's, in a form of its own" wait_until 10 may_relay 192.0.2.9
+ok "and so does busybox's, in a form of its own" wait_until 60 may_relay 192.0.2.9
 
 # What it must not open.
 complaint() { in_box journalctl --no-pager -q -o cat -p warning -u authrelay | grep -F "Fifo=$OWN: $1"; }
 replace() { must in_box sh -c "cd /run/authrelay; rm -f new; $1; chown ${2:-authrelay} new; mv new $OWN"; } # COMMAND [USER]
 replace ': >new'
-ok "a file in the FIFO's place is not read, and that is said" wait_until 10 complaint "it is there and is not a FIFO"
+ok "a file in the FIFO's place is not read, and that is said" wait_until 60 complaint "it is there and is not a FIFO"
 like "with the place in the configuration" "$(complaint "it is there")" '^/etc/authrelay/authrelay.conf.d/50-test.conf:3: '
 replace 'mkfifo -m 600 new' mallory
 in_box systemctl reload authrelay.service
-ok "nor is somebody else's FIFO" wait_until 10 complaint "it belongs to neither root nor the daemon's user"
+ok "nor is somebody else's FIFO" wait_until 60 complaint "it belongs to neither root nor the daemon's user"
 replace 'mkfifo new; chmod 622 new'
 in_box systemctl reload authrelay.service
-ok "nor is one that is open to everybody" wait_until 10 complaint "everybody may write to it"
+ok "nor is one that is open to everybody" wait_until 60 complaint "everybody may write to it"
 must in_box rm $OWN
-must wait_until 10 in_box test -p $OWN
+must wait_until 60 in_box test -p $OWN
 login_line 192.0.2.7 | put $OWN
-ok "when it is gone a new one is made and read" wait_until 10 may_relay 192.0.2.7
+ok "when it is gone a new one is made and read" wait_until 60 may_relay 192.0.2.7

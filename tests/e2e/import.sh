@@ -54,7 +54,7 @@ ok "no other has got in" not relays 10.1.2.3
 
 # ---- beside what the daemon sees itself
 write_login 198.51.100.5 dave
-wait_until 10 may_relay 198.51.100.5
+wait_until 60 may_relay 198.51.100.5
 until=$(of_grant 198.51.100.5 until)
 open_smtp 198.51.100.5 300 >older
 ok "an older login of one who has logged in since" ctl import vpopmail older

@@ -5,7 +5,7 @@
 . "$LIB/mailhost.sh"
 plan 14
 
-is_granted() { ok "$1" wait_until 10 may_relay "$2"; }
+is_granted() { ok "$1" wait_until 60 may_relay "$2"; }
 directory() { in_box sh -c 'ls -d /var/log/journal/*.mail 2>/dev/null'; }
 
 mailhost_new dovecot
@@ -16,9 +16,9 @@ start_authrelay
 is "there is no such journal yet" "$(directory)" ""
 must in_box sh -c 'rm /etc/systemd/system/dovecot.service; systemctl daemon-reload'
 must in_box systemctl start dovecot.service
-must wait_until 20 port_is_open 143
+must wait_until 60 port_is_open 143
 ok "a login" login imap 203.0.113.7
-ok "is in the journal of the namespace" wait_until 10 directory
+ok "is in the journal of the namespace" wait_until 60 directory
 is_granted "is granted" 203.0.113.7
 is "and in no other" "$(in_box journalctl --no-pager -q -o cat -t dovecot)" ""
 

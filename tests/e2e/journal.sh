@@ -4,7 +4,7 @@
 . "$LIB/mailhost.sh"
 plan 16
 
-is_granted() { ok "$1" wait_until 10 may_relay "$2"; }
+is_granted() { ok "$1" wait_until 60 may_relay "$2"; }
 
 mailhost_new dovecot
 mailhost_boot

@@ -29,7 +29,7 @@ must in_box useradd -M -d /home/alice -u 1002 -s /bin/bash alice
 must in_box sh -c 'install -d -o alice -g alice /home/alice && setpriv --reuid 1002 --regid 1002 --clear-groups maildirmake /home/alice/Maildir
     userdb alice set uid=1002 gid=1002 home=/home/alice mail=/home/alice/Maildir && makeuserdb'
 must in_box systemctl restart courier-authdaemon.service courier-imap.service courier-pop.service
-for port in 110 143; do must wait_until 20 port_is_open $port; done
+for port in 110 143; do must wait_until 60 port_is_open $port; done
 start_authrelay
 
 expected=
@@ -70,7 +70,7 @@ must in_box systemd-run --quiet --unit=chain bash -c 'set -a; . /etc/courier/pop
     couriertcpd -address=0 -maxprocs=40 -nodnslookup -noidentlookup -stderrlogger=/usr/sbin/courierlogger -stderrloggername=pop3d 1110 \
         /usr/bin/relaylogin -s pop3 "$(ls /usr/lib/courier/courierpop3login /usr/lib/courier/courier/courierpop3login 2>/dev/null | head -n 1)" \
         /usr/local/lib/courierpop3d Maildir'
-must wait_until 20 port_is_open 1110
+must wait_until 60 port_is_open 1110
 must in_box systemctl start authrelay.service
 must ctl revoke --all >/dev/null
 open_session chain pop3 203.0.113.9 alice secret --port 1110

@@ -142,7 +142,7 @@ SOCKETS=(authrelay-login.socket authrelay-syslog.socket authrelay-fifo.socket "$
 must in_box systemctl enable --quiet "${SOCKETS[@]}"
 must in_box systemctl start "${SOCKETS[@]}" authrelay.service
 must in_box systemctl enable --quiet authrelay.service
-for port in 1110 2525 143; do must wait_until 20 listens $port; done
+for port in 1110 2525 143; do must wait_until 60 listens $port; done
 DAEMON=$(daemon)
 
 # ---- it works, and the forged line is one that would ----
@@ -180,9 +180,9 @@ hold 203.0.113.9 1110
 hold 203.0.113.9 2525
 hold 203.0.113.9 143
 open_session alice imap 203.0.113.9 alice
-must wait_until 20 session_is alice connected
+must wait_until 60 session_is alice connected
 go_on alice
-must wait_until 20 session_is alice in
+must wait_until 60 session_is alice in
 GRANTED+=(203.0.113.9)
 pids() { in_box pgrep "$@"; }
 for user in mallory alice; do
@@ -263,7 +263,7 @@ in_box su - alice -c '/test/forgeries su' &
 in_box systemd-run --quiet --uid=1002 --unit=dovecot-webmail /test/forgeries unit
 in_box systemd-run --quiet --uid=1002 --unit=dovecot@webmail /test/forgeries instance
 in_box systemd-run --quiet --unit=cgi tcpserver -RHl0 -u 1002 -g 1002 127.0.0.1 8080 /test/forgeries inetd
-must wait_until 20 listens 8080
+must wait_until 60 listens 8080
 in_box bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080; cat <&3' &
 root_of alice /test/forgeries container &
 forge_by_session
@@ -364,7 +364,7 @@ unharmed "races at the start"
 must in_box sh -c 'echo secret >/etc/secret; chmod 640 /etc/secret'
 in_box setpriv --reuid postfix --regid postfix --clear-groups /test/neighbour swap "$LOOKUP" /etc/secret >"$WORK/swaps" &
 swapping=$!
-must wait_until 20 grep -q ready "$WORK/swaps"
+must wait_until 60 grep -q ready "$WORK/swaps"
 swaps() { grep -c authrelay "$WORK/swaps"; }
 has_swapped() { [ "$(swaps)" -ge "$1" ]; }
 for i in 1 2 3 4 5; do
@@ -388,7 +388,7 @@ unharmed "races in Postfix's directory"
 must in_box sh -c ': >/run/asked/wait; rm -f /run/asked/pid'
 login imap 203.0.113.9 alice &
 logging_in=$!
-must wait_until 20 in_box test -s /run/asked/pid
+must wait_until 60 in_box test -s /run/asked/pid
 script=$(in_box cat /run/asked/pid)
 perfect=$'\001\010999 prefix=imap-login: \n\001\002999 '"$(dovecot_line take)"
 perfect=${perfect/imap-login: Login/Login}

@@ -15,7 +15,7 @@ line() { # ADDRESS
 append() { in_box sh -c 'cat >>"$1"' sh "$LOGS/$1"; }             # FILE < text
 write_login() { next; line "$ADDRESS" | append "$1"; }              # FILE
 granted() { local a; for a; do may_relay "$a" || return 1; done; }
-is_granted() { ok "$1" wait_until 10 granted "${@:2}"; }            # DESCRIPTION ADDRESS...
+is_granted() { ok "$1" wait_until 60 granted "${@:2}"; }            # DESCRIPTION ADDRESS...
 stop() { must in_box systemctl stop authrelay.service; }
 start() { must in_box systemctl start authrelay.service; }
 hang() { must in_box systemctl kill -s STOP --kill-whom=main authrelay.service; }
@@ -158,13 +158,13 @@ exec 7>"$BOX_FILES/tmp/to-multilog"
 at_exit 'exec 7>&-'
 multilog_login() { next; echo "imap-login: Info: Login: user=<m$N>, method=PLAIN, rip=$ADDRESS, lip=203.0.113.1, mpid=7, TLS, session=<m$N/AAAB>" >&7; }
 multilog_files() { in_box sh -c "ls $LOGS/multilog | grep -c '^@'"; }
-wait_until 5 in_box test -e "$LOGS/multilog/current"
+wait_until 60 in_box test -e "$LOGS/multilog/current"
 must in_box chgrp -R adm "$LOGS/multilog"
 multilog_login
 like "multilog: its file has TAI64N stamps" "$(sleep 0.3; in_box cat "$LOGS/multilog/current")" '^@4[0-9a-f]{23} '
 is_granted "multilog: before" "$ADDRESS"
 must in_box pkill -ALRM -x multilog
-wait_until 5 [ "$(multilog_files)" = 1 ]
+wait_until 60 [ "$(multilog_files)" = 1 ]
 multilog_login
 is_granted "multilog: after a rotation" "$ADDRESS"
 all=()

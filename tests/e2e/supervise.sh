@@ -22,27 +22,27 @@ daemon() { in_box pgrep -o -x authrelayd; }
 field() { in_box sed -n "s/^$1:[[:space:]]*//p" "/proc/$(daemon)/status"; }
 is_new() { [ -n "$(daemon)" ] && [ "$(daemon)" != "$1" ]; }
 
-ok "supervise starts it" wait_until 20 ctl status
+ok "supervise starts it" wait_until 60 ctl status
 is "as its own user" "$(in_box stat -c %U "/proc/$(daemon)")" authrelay
 is "without capabilities" "$(field CapEff) $(field CapPrm) $(field CapBnd)" "0000000000000000 0000000000000000 0000000000000000"
 is "and with no way to get any" "$(field NoNewPrivs)" 1
 ok "a login" login imap 203.0.113.7
-ok "is granted" wait_until 10 may_relay 203.0.113.7
+ok "is granted" wait_until 60 may_relay 203.0.113.7
 ok "others are not" not may_relay 203.0.113.8
 old=$(daemon)
 must in_box kill -KILL "$old"
-ok "it is started again after a crash" eval 'wait_until 20 is_new "$old" && wait_until 20 ctl status'
+ok "it is started again after a crash" eval 'wait_until 60 is_new "$old" && wait_until 20 ctl status'
 ok "and knows the grant" may_relay 203.0.113.7
 must in_box sh -c 'printf "[Grants]\nTTL=20min\n" >/etc/authrelay/authrelay.conf.d/ttl.conf'
 must in_box svc -h /service/authrelay
-ok "svc -h reloads" wait_until 10 eval 'ctl status | grep -q "each for 20min"'
+ok "svc -h reloads" wait_until 60 eval 'ctl status | grep -q "each for 20min"'
 must in_box svc -d /service/authrelay
-ok "while it is down, its last word counts" eval 'wait_until 20 not daemon && may_relay 203.0.113.7'
-ok "what it says is in multilog's log" wait_until 10 eval 'in_box cat /var/log/authrelay/current | grep -q "203.0.113.7 may relay"'
+ok "while it is down, its last word counts" eval 'wait_until 60 not daemon && may_relay 203.0.113.7'
+ok "what it says is in multilog's log" wait_until 60 eval 'in_box cat /var/log/authrelay/current | grep -q "203.0.113.7 may relay"'
 
 # Whose group the daemon is in must not matter, such as that of a log's readers.
 must in_box systemd-run --quiet --unit=of-adm -p User=authrelay -p Group=adm authrelayd
-ok "with the log's group for its own, it does what root says" wait_until 20 ctl grant 203.0.113.9
+ok "with the log's group for its own, it does what root says" wait_until 60 ctl grant 203.0.113.9
 ok "and not what a reader of logs says" not in_box setpriv --reuid 1001 --regid 1001 --groups "$(in_box getent group adm | cut -d: -f3)" \
     authrelayctl grant 203.0.113.66
 must in_box systemctl stop of-adm

@@ -14,7 +14,7 @@ destination d_authrelay { unix-dgram("/run/authrelay/syslog"$1); };
 log { source(s_src); source(s_hosts); filter(f_authrelay); destination(d_authrelay); };
 CONF
     must in_box systemctl restart syslog-ng.service
-    must wait_until 10 port_is_open 514
+    must wait_until 60 port_is_open 514
 }
 
 mailhost_new syslog-ng
@@ -30,7 +30,7 @@ for flags in '' ' flags(syslog-protocol)'; do
     form=${flags:-RFC 3164}
     forget
     ok "$form: a login at Dovecot" login imap 203.0.113.7
-    ok "$form: is granted" wait_until 10 may_relay 203.0.113.7
+    ok "$form: is granted" wait_until 60 may_relay 203.0.113.7
     two_hosts "$form"
     new_form "$form"
 done
@@ -43,5 +43,5 @@ for i in 1 2 3; do
     in_box systemctl restart authrelay.service
 done
 wait $sender
-ok "three restarts lose none of 600 logins" wait_until 20 crowd_is 600
+ok "three restarts lose none of 600 logins" wait_until 60 crowd_is 600
 is "every message was understood" "$(ctl status | grep -c dropped)" 0

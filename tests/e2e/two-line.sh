@@ -7,7 +7,7 @@
 . "$LIB/servers.sh"
 plan 30
 
-is_granted() { ok "$1" wait_until 10 may_relay "$2"; }
+is_granted() { ok "$1" wait_until 60 may_relay "$2"; }
 submit() { # ADDRESS USER PASSWORD
     client python3 "$LIB/mail-client" submit --starttls --from "$1" --to "$(server_for "$1")" "$2" "$3"
 }
@@ -21,7 +21,7 @@ start_authrelay
 
 # popa3d
 ok "popa3d: a login" login pop3 203.0.113.7
-ok "popa3d: which the journal has in two messages" wait_until 10 connects 1
+ok "popa3d: which the journal has in two messages" wait_until 60 connects 1
 is_granted "popa3d: is granted" 203.0.113.7
 is "popa3d: to the user of the second one" "$(grant_of 203.0.113.7)" "popa3d alice"
 ok "popa3d: a wrong password is refused" not login pop3 203.0.113.66 alice wrong
@@ -29,8 +29,8 @@ ok "popa3d: a wrong password is refused" not login pop3 203.0.113.66 alice wrong
 open_session first pop3 203.0.113.8 alice
 open_session silent pop3 203.0.113.66
 open_session second pop3 203.0.113.9 bob
-for name in first silent second; do ok "popa3d: $name has connected" wait_until 20 session_is $name connected; done
-ok "popa3d: the journal has all their connects" wait_until 10 connects 5
+for name in first silent second; do ok "popa3d: $name has connected" wait_until 60 session_is $name connected; done
+ok "popa3d: the journal has all their connects" wait_until 60 connects 5
 go_on second
 is_granted "popa3d: the second one logs in first" 203.0.113.9
 is "popa3d: as itself" "$(grant_of 203.0.113.9)" "popa3d bob"
@@ -56,7 +56,7 @@ is_granted "OpenSMTPD: is granted" 2001:db8::7
 open_session one submit 203.0.113.8 alice secret --starttls
 open_session none submit 203.0.113.66 alice secret --starttls
 open_session two submit 203.0.113.9 bob secret --starttls
-for name in one none two; do ok "OpenSMTPD: $name has connected" wait_until 20 session_is $name connected; done
+for name in one none two; do ok "OpenSMTPD: $name has connected" wait_until 60 session_is $name connected; done
 go_on two
 is_granted "OpenSMTPD: the second one logs in first" 203.0.113.9
 is "OpenSMTPD: as itself" "$(grant_of 203.0.113.9)" "opensmtpd bob"

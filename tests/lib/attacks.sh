@@ -19,11 +19,11 @@ attacks_files() { # FILE-LINE... ("/path pattern")
         echo '[Patterns]'; echo "Enable=${ENABLE:-}"; echo '[Grants]'; echo "ManyUsers=$STRANGER"; } >"$SEED/etc/authrelay/file.conf"
 }
 attacks_start() {
-    must wait_until 20 eval 'in_box logger -p mail.info -t test hello; in_box grep -q hello /var/log/syslog'
+    must wait_until 60 eval 'in_box logger -p mail.info -t test hello; in_box grep -q hello /var/log/syslog'
     start_authrelay
     must in_box systemd-run -q --unit=authrelay-file --uid=authrelay -p SupplementaryGroups=adm -p RuntimeDirectory=authrelay-file \
         -p StateDirectory=authrelay-file -p LimitNOFILE=1024 /usr/bin/env -u NOTIFY_SOCKET authrelayd --config=/etc/authrelay/file.conf
-    must wait_until 20 in_box test -s $FILED_RUN/relay.cdb
+    must wait_until 60 in_box test -s $FILED_RUN/relay.cdb
 }
 file_ctl() { in_box env RUNTIME_DIRECTORY=$FILED_RUN authrelayctl "$@"; }
 file_may_relay() { file_ctl check "$1" >/dev/null 2>&1; }

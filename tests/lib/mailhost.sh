@@ -107,7 +107,7 @@ network() {
     unshare --net sleep infinity &
     CLIENT_PID=$!
     at_exit "kill $CLIENT_PID"
-    wait_until 10 other_namespace "$CLIENT_PID" || bail "no network namespace for the clients"
+    wait_until 60 other_namespace "$CLIENT_PID" || bail "no network namespace for the clients"
     must client ip link add client0 type veth peer name server0 netns "$BOX_PID"
     for address in 7 8 9 66; do must client ip address add "203.0.113.$address/24" dev client0; done
     must client ip -6 address add 2001:db8::7/64 dev client0 nodad
@@ -183,7 +183,7 @@ tries() { # WHAT PATTERN PROTOCOL PORT [MAIL-CLIENT-OPTION...]
     must wait_until 30 port_is_open "$4"
     try=(client python3 "$LIB/mail-client" "$3" --to "$SERVER4" --port "$4" "${@:5}")
     ok "$1: a login" "${try[@]}" --from "$good" alice secret
-    ok "$1: is granted" wait_until 10 may_relay "$good"
+    ok "$1: is granted" wait_until 60 may_relay "$good"
     is "$1: by the right pattern, to the right user" "$(grant_of "$good")" "$2 alice"
     ok "$1: a wrong password is refused" not "${try[@]}" --from "$bad" alice wrong
     GRANTED+=("$good")

@@ -169,6 +169,6 @@ two_line_start() {
         for u in alice bob; do useradd -m $u; echo $u:secret; done | chpasswd
         rm /etc/systemd/system/opensmtpd.service; systemctl daemon-reload
         systemctl restart popa3d.service opensmtpd.service'
-    must wait_until 20 port_is_open 110
-    must wait_until 20 port_is_open 587
+    must wait_until 60 port_is_open 110
+    must wait_until 60 port_is_open 587
 }

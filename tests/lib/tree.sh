@@ -25,7 +25,7 @@ configure() { printf '%s\n' '[Sources]' Journal=no "File=$LOG" "$@" >"$WORK/auth
 daemon_start() {
     "$BIN/authrelayd" --config="$WORK/authrelay.conf" --patterns="$SOURCE/patterns" >>"$WORK/daemon.log" 2>&1 &
     DAEMON=$!
-    wait_until 20 ctl status || bail "the daemon does not answer"
+    wait_until 60 ctl status || bail "the daemon does not answer"
 }
 
 # A leak or a crash at the end shows in the exit status.
