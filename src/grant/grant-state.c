@@ -272,6 +272,13 @@ static bool decode_sessions(Decoding *d, const SavedGrant *saved, uint32_t i) {
         return !d->r.failed;
 }
 
+/* Whether restore() has noted all there is to know of this lease, as of most. */
+static bool has_lease(const GrantTable *t, uint32_t i, Span name) {
+        const Grant *g = grant_store_at(t, i);
+
+        return !g->manual && span_equal(name, user_table_name(t->users, g->user));
+}
+
 static bool decode_leases(Decoding *d, uint32_t i) {
         uint32_t n = byte_reader_u32(&d->r);
         GrantTable *t = d->t;
@@ -280,7 +287,8 @@ static bool decode_leases(Decoding *d, uint32_t i) {
                 Span name = byte_reader_text(&d->r);
                 uint32_t last = byte_reader_u32(&d->r), user;
 
-                if (d->r.failed || i == HASH_INDEX_NONE || policy_is_shared_user(t->policy, name))
+                if (d->r.failed || i == HASH_INDEX_NONE || policy_is_shared_user(t->policy, name) ||
+                        has_lease(t, i, name))
                         continue;
                 user = user_table_intern(t->users, name);
                 if (user == USER_NONE)
@@ -353,6 +361,24 @@ bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
 
 /* ---- what was published ---- */
 
+/* Published grants come in the order of the saved ones, but for those that have changed. */
+static uint32_t find_in_order(GrantTable *t, const IpNetwork *n) {
+        uint32_t i = t->next_restored;
+        IpNetwork network;
+
+        if (i < t->n && !grant_store_is_free(grant_store_at(t, i))) {
+                network = grant_store_network(t, grant_store_at(t, i));
+                if (ip_network_equal(&network, n)) {
+                        t->next_restored++;
+                        return i;
+                }
+        }
+        i = grant_store_find(t, n);
+        if (i != HASH_INDEX_NONE)
+                t->next_restored = i + 1;
+        return i;
+}
+
 /* Somebody unknown has logged in at the grant `i`, if there is one; `until` is when that has lost its force.
  */
 static void note_unnamed(GrantTable *t, uint32_t i, uint32_t until, bool is_forgotten) {
@@ -384,7 +410,7 @@ void grant_table_restore(
         g.pattern = grant_store_name(t, entry->how);
         g.manual = span_equal_string(entry->how, "manual");
         g.last = g.until > ttl ? g.until - ttl : 0;
-        i = grant_store_find(t, &g.network);
+        i = find_in_order(t, &g.network);
         if (i == HASH_INDEX_NONE) {
                 /* one without a name can't be judged by it; the log since the state was saved is read again
                  */

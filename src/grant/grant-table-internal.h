@@ -57,6 +57,7 @@ struct GrantTable {
         uint32_t n_wide;
         bool manual_known;        /* the grants by hand have been taken back, all of them */
         uint32_t restored_at;     /* seconds: when the published files were merged in */
+        uint32_t next_restored;   /* the number of the grant that may be the next of those */
         uint32_t forgotten_until; /* seconds: then logins from before that have lost their force */
         uint32_t read_to;         /* seconds: nothing is known of the logs after that, if `behind` */
         bool behind;              /* since the start they have not been read to their end */

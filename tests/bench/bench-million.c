@@ -453,6 +453,18 @@ static Load load(Server *s, unsigned duration) {
         return l;
 }
 
+/* All grants, by the program that an administrator asks, in seconds. */
+static double list(const Server *s) {
+        char command[2048];
+        double begin = seconds();
+
+        (void) snprintf(command, sizeof(command), "RUNTIME_DIRECTORY=%s %.*sctl list >/dev/null", s->runtime,
+                (int) strlen(program) - 1, program);
+        if (system(command) != 0)
+                give_up("authrelayctl list");
+        return seconds() - begin;
+}
+
 static void report(const Server *s) {
         unsigned n = s->grants;
 
@@ -470,6 +482,7 @@ static void report(const Server *s) {
                 n == 10000 ? "<= 5 ms" : "-");
         if (s->save > 0)
                 row("state written each minute, in the background", s, 1, "ms", s->save * 1e3, 0, "-");
+        row("authrelayctl list", s, 1, "ms", list(s) * 1e3, 0, "-");
         row("loop's longest stall while it is", s, 2, "ms", s->stall * 1e3, 0, "-");
         row("saved state", s, 0, "bytes", (double) s->state_size, 0, "-");
         row("memory at most (VmHWM)", s, 0, "bytes", (double) proc_number(s, "status", "VmHWM:") * 1024, 0,
