@@ -49,6 +49,7 @@ typedef struct SourceJournal {
         JournalPlace *place;
         char *cursor;     /* of the last entry delivered; NULL: none yet */
         unsigned since;   /* entries read behind that one; UINT_MAX: nobody knows */
+        usec_t heard;     /* when we last asked for new files, CLOCK_MONOTONIC */
         sd_id128_t boot;  /* of that entry; null: not known */
         usec_t monotonic; /* of that entry, since the boot */
         usec_t read_to;   /* when everything there was had been read; 0: never */
@@ -261,77 +262,73 @@ static int seek(SourceJournal *j) {
         return seek_realtime(j);
 }
 
+/* Whether the current entry, and all before it, could be read when we last heard of new files. */
 static bool is_settled(SourceJournal *j) {
         usec_t t;
 
         return sd_journal_get_monotonic_usec(j->reader.journal, &t, NULL) < 0 || /* of an earlier boot */
-               t + SETTLED_USEC < time_monotonic();
+               t + SETTLED_USEC < j->heard;
 }
 
-/* The part of a cursor that says by which sequence of numbers, and the entry's number in it. */
-static size_t number_of(const char *cursor, uint64_t *ret) {
+/* The number that journald has given to the entry of this cursor. */
+static uint64_t number_of(const char *cursor) {
         const char *number = strstr(cursor, ";i=");
 
-        *ret = number ? strtoull(number + 3, NULL, 16) : 0;
-        return number ? (size_t) (number - cursor) : 0;
+        return number ? strtoull(number + 3, NULL, 16) : 0;
 }
 
-/* Whether no entry can be missing between that of our cursor and the one with this cursor, as many behind.
- */
-static bool follows(const SourceJournal *j, const char *cursor) {
-        uint64_t number, last;
-        size_t n;
+/* Whether there may be an entry between the last one and the current one, which else is remembered if it is
+ * recent. One behind some that were not remembered can't be told. */
+static bool may_have_passed_over(SourceJournal *j) {
+        char *cursor;
 
-        if (!j->cursor)
+        if (j->repeating) {
+                j->since = UINT_MAX;
                 return false;
-        n = number_of(j->cursor, &last);
-        return n > 0 && n == number_of(cursor, &number) && memcmp(cursor, j->cursor, n) == 0 &&
-               number == last + j->since;
+        }
+        if (j->since != UINT_MAX)
+                j->since++;
+        if (is_settled(j) || sd_journal_get_cursor(j->reader.journal, &cursor) < 0)
+                return false;
+        if (j->since > 1 || number_of(cursor) == number_of(strempty(j->cursor)) + 1) {
+                remember_cursor(j, cursor);
+                return false;
+        }
+        free(cursor);
+        return true;
 }
 
-/* Goes back to the entry that was read as number `since` behind the last one remembered, and on from there,
- * now with the files that have come. */
-static int look_again(SourceJournal *j, unsigned since) {
-        int r = sd_journal_process(j->reader.journal);
-
-        if (r >= 0)
-                r = seek(j);
-        if (r >= 0 && j->since != UINT_MAX) {
-                if (since > 0)
-                        r = sd_journal_next_skip(j->reader.journal, since);
-                j->since = since;
-        }
-        if (r >= 0)
-                r = sd_journal_next(j->reader.journal);
-        if (r > 0 && j->since != UINT_MAX)
-                remember(j);
-        return r;
+static int hear(SourceJournal *j) {
+        j->heard = time_monotonic();
+        return sd_journal_process(j->reader.journal);
 }
 
 /* Goes to the next entry. sd_journal_next(3) looks at one file after the other, and only at those that were
  * there: an entry that journald has just put where it had looked already, or into a file that it has just
  * made (each user has one), is passed over for good if a later one is found elsewhere. journald numbers its
- * entries whatever file they are in, so where a number is left out we look again. Returns as
+ * entries whatever file they are in, so where a number is left out we look again, first in the files that
+ * are open: those that have gone meanwhile can't be read any more when we have heard of it. Returns as
  * sd_journal_next(). */
 static int next_entry(SourceJournal *j) {
         int r = sd_journal_next(j->reader.journal);
-        char *cursor;
 
-        if (r <= 0 || j->since == UINT_MAX)
-                return r;
-        j->since++;
-        if (is_settled(j) || sd_journal_get_cursor(j->reader.journal, &cursor) < 0)
-                return r;
-        if (follows(j, cursor)) {
-                remember_cursor(j, cursor);
-                return r;
+        for (unsigned looks = 0; r > 0 && may_have_passed_over(j); looks++) {
+                if (looks == 2) {
+                        remember(j);
+                        break;
+                }
+                if (looks == 1)
+                        (void) hear(j); /* trouble is met by who asks next */
+                r = seek(j);
+                if (r >= 0)
+                        r = sd_journal_next(j->reader.journal);
         }
-        free(cursor);
-        return look_again(j, j->since - 1);
+        return r;
 }
 
 /* Delivers what there is, up to ENTRIES_AT_ONCE. Returns 1 if there may be more, 0, or -errno. */
 static int deliver(SourceJournal *j) {
+        bool repeated = false;
         usec_t now;
         unsigned n;
         int r = 0;
@@ -341,15 +338,19 @@ static int deliver(SourceJournal *j) {
                 if (r <= 0)
                         break;
                 now = time_now();
-                if (is_repeated(j))
+                repeated = is_repeated(j);
+                if (repeated)
                         continue;
                 if (j->gap)
                         source_note(&j->base, SOURCE_NOTE_GAP, NULL);
                 j->gap = false;
                 deliver_entry(j, now);
         }
+        /* nothing comes behind it that could have come before: the boot that we know is over */
+        if (r == 0 && n > 0 && !repeated)
+                j->repeating = false;
         /* while entries come again the last one delivered is further on */
-        if (n > 0 && j->since > 0 && (!j->repeating || has_same_content(j)))
+        if (r >= 0 && n > 0 && j->since > 0 && (!j->repeating || has_same_content(j)))
                 remember(j);
         return r < 0 ? r : n == ENTRIES_AT_ONCE;
 }
@@ -361,7 +362,7 @@ static int go_on(SourceJournal *j) {
 
         if (r != 0)
                 return r;
-        r = sd_journal_process(j->reader.journal);
+        r = hear(j);
         if (r < 0)
                 return r;
         if (r == SD_JOURNAL_NOP) {
@@ -431,8 +432,10 @@ static void source_journal_on_login(Source *s) {
 
 /* Opens the journal where it ended. */
 static int follow(SourceJournal *j) {
-        int r = journal_reader_open(&j->reader);
+        int r;
 
+        j->heard = time_monotonic();
+        r = journal_reader_open(&j->reader);
         if (r >= 0)
                 r = sd_event_add_io(j->event, &j->io, sd_journal_get_fd(j->reader.journal),
                         (uint32_t) sd_journal_get_events(j->reader.journal), on_io, j);

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/journal.sh"
 in_journal_box auto
-plan 33
+plan 38
 
 # a position as the daemon saves it: CURSOR [TIME [BOOT [MONOTONIC]]]
 position() {
@@ -62,6 +62,20 @@ logins 20
 daemon_start
 all_granted "another machine's position: logins are seen"
 is "another machine's position: and none was read twice" "$(records)" 20
+daemon_stop
+result $? "stops"
+
+# the position is that of the last entry, which is in a file of another number now: what comes next is not taken for it
+last_of() { journalctl -n 1 -o json --no-pager | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
+must tell dovecot.service text nothing in particular
+position "s=$(tr -d - </proc/sys/kernel/random/uuid);i=1;$(last_of __CURSOR | cut -d';' -f3-)" 0 "$(last_of _BOOT_ID)" \
+    "$(last_of __MONOTONIC_TIMESTAMP)" | must "$LIB/state-edit" "$WORK/state/state" source:journal
+daemon_start
+for n in 1 2 3; do
+    logins 1
+    all_granted "the last entry under another number: login $n behind it is seen"
+done
+is "the last entry under another number: and none was read twice" "$(records)" 3
 daemon_stop
 result $? "stops"
 
