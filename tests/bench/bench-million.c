@@ -39,6 +39,7 @@
 #define REPEATED_PER_NEW 10u
 /* The daemon saves a minute after the first change, with an accuracy of a second. */
 #define SAVE_SECONDS 60
+#define LOAD_SECONDS 10
 /* So long before and after that the load goes on. */
 #define SAVING_SECONDS 2
 /* Between an answer and the next question, so that these cost the daemon next to nothing. */
@@ -492,7 +493,7 @@ static void report(const Server *s) {
 int main(int argc, char *argv[]) {
         static const unsigned usual[] = {1000, 10000, 100000, 1000000};
         bool is_long = streq(strempty(getenv("AUTHRELAY_LONG")), "1");
-        unsigned duration = is_long ? 60 : 10, n;
+        unsigned duration = is_long ? 60 : LOAD_SECONDS, n;
         Load busy;
         Server *last;
 
@@ -515,7 +516,7 @@ int main(int argc, char *argv[]) {
         for (unsigned i = 0; i < n; i++) {
                 /* the load must not begin before the others have saved */
                 if (i > 0 && i == n - 1)
-                        sleep_until(servers[i - 1].dirty + duration);
+                        sleep_until(servers[i - 1].dirty + LOAD_SECONDS);
                 one_at_a_time(&servers[i]);
         }
         last = &servers[n - 1];
