@@ -32,7 +32,7 @@
 #define REOPEN_USEC USEC_PER_SEC
 /* One line of warning in this time. */
 #define WARN_USEC (10 * USEC_PER_MINUTE)
-/* An entry that was written so long ago can be read. */
+/* journald stamps an entry before it writes it; one that old was written, and its file made. */
 #define SETTLED_USEC USEC_PER_MINUTE
 
 /* Who says that messages were dropped. */
@@ -49,9 +49,9 @@ typedef struct SourceJournal {
         JournalPlace *place;
         char *cursor;     /* of the last entry delivered; NULL: none yet */
         unsigned since;   /* entries read behind that one; UINT_MAX: nobody knows */
-        usec_t heard;     /* when we last asked for new files, CLOCK_MONOTONIC */
         sd_id128_t boot;  /* of that entry; null: not known */
         usec_t monotonic; /* of that entry, since the boot */
+        usec_t heard;     /* when we last asked for new files, CLOCK_MONOTONIC */
         usec_t read_to;   /* when everything there was had been read; 0: never */
         bool repeating;   /* entries that were delivered already may come again */
         bool gap;         /* and if that very entry is not among them, some may be missing */
