@@ -5,10 +5,24 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <sys/eventfd.h>
+
+#include "basic/fd-util.h"
+
+/* Where nsswitch.conf(5) has more than one service for users, as with nss-systemd(8), getpwnam(3) says what
+ * the last one says, also when the first could not open its file. Returns 0 or -errno. */
+static int look_for_descriptor(void) {
+        _cleanup_close_ int fd = eventfd(0, EFD_CLOEXEC);
+
+        return fd < 0 ? -errno : 0;
+}
 
 int user_find(const char *name, uid_t *ret) {
+        int r = look_for_descriptor();
         struct passwd *entry;
 
+        if (r < 0)
+                return r;
         errno = 0;
         entry = getpwnam(name);
         if (entry) {
