@@ -12,4 +12,4 @@
 
 /* Has the handler called once, in its turn, whenever *ret is set to SD_EVENT_ONESHOT, as it is now. Returns
  * 0 or -errno. */
-int turn_new(sd_event *event, sd_event_time_handler_t handler, void *userdata, sd_event_source **ret);
+int turn_new(sd_event *event, sd_event_io_handler_t handler, void *userdata, sd_event_source **ret);

@@ -22,20 +22,31 @@
 /* Of events that are read at once, and how often: more than the kernel keeps for one reader (16384). */
 #define EVENTS_BYTES ((size_t) 16 * 1024)
 #define READS_MAX 512
+/* Files that are watched at once. */
+#define FILES_MAX 64
 
 typedef struct Step {
         int wd;     /* -1: can't be watched */
         char *name; /* the entry of the directory that matters */
 } Step;
 
+/* A file is known to inotify(7) by one number, however often it is watched. */
+typedef struct WatchedFile {
+        int wd;
+        unsigned refs; /* 0: free */
+} WatchedFile;
+
 struct PathWatch {
+        sd_event *event;
         sd_event_source *event_source;
         int fd; /* of inotify(7); -1: there is none, and the caller's check finds changes */
         char *path;
-        PathWatchHandler handler;
+        PathWatchHandler handler, on_written;
         void *userdata;
         bool changed;     /* something was read of the way since it was walked */
+        bool written;     /* something was read of a file, and not told yet */
         PathChanges seen; /* and not taken yet */
+        WatchedFile files[FILES_MAX];
         Step steps[STEPS_MAX];
         unsigned n_steps;
 };
@@ -152,6 +163,13 @@ static int walk(PathWatch *w) {
         return r;
 }
 
+static WatchedFile *find_file(PathWatch *w, int wd) {
+        for (unsigned i = 0; i < FILES_MAX; i++)
+                if (w->files[i].refs > 0 && w->files[i].wd == wd)
+                        return &w->files[i];
+        return NULL;
+}
+
 static void on_inotify(PathWatch *w, const struct inotify_event *event) {
         bool matters = false, last = false;
 
@@ -160,6 +178,10 @@ static void on_inotify(PathWatch *w, const struct inotify_event *event) {
         if (event->mask & IN_Q_OVERFLOW) {
                 w->changed = true;
                 w->seen.others++;
+                return;
+        }
+        if (find_file(w, event->wd)) {
+                w->written = true;
                 return;
         }
         /* a directory of logs changes all the time; only the one name in it is our business */
@@ -202,25 +224,35 @@ static void read_events(PathWatch *w) {
 static int on_readable(
         _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *userdata) {
         PathWatch *w = userdata;
+        bool written;
 
         read_events(w);
-        if (!w->changed)
-                return 0;
-        (void) walk(w);
-        w->handler(w->userdata);
+        written = w->written;
+        w->written = false;
+        if (w->changed) {
+                (void) walk(w);
+                w->handler(w->userdata);
+        } else if (written)
+                w->on_written(w->userdata);
         return 0;
 }
 
-static int watch(PathWatch *w, sd_event *event) {
+static int watch(PathWatch *w) {
         int r;
 
         w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
         if (w->fd < 0)
                 return errno == ENOMEM ? -ENOMEM : 0;
-        r = sd_event_add_io(event, &w->event_source, w->fd, EPOLLIN, on_readable, w);
+        r = sd_event_add_io(w->event, &w->event_source, w->fd, EPOLLIN, on_readable, w);
         /* that of the sources' own work, so that they take turns: a directory on the way may be one in which
          * anybody makes files as fast as he can */
-        return r < 0 ? r : sd_event_source_set_priority(w->event_source, TURN_PRIORITY);
+        if (r >= 0)
+                r = sd_event_source_set_priority(w->event_source, TURN_PRIORITY);
+        if (r < 0) {
+                w->event_source = sd_event_source_disable_unref(w->event_source);
+                w->fd = close_fd(w->fd);
+        }
+        return r;
 }
 
 int path_watch_new(
@@ -234,9 +266,10 @@ int path_watch_new(
         w->path = strdup(path);
         if (!w->path)
                 return -ENOMEM;
+        w->event = sd_event_ref(event);
         w->handler = handler;
         w->userdata = userdata;
-        r = watch(w, event);
+        r = watch(w);
         if (r >= 0)
                 r = walk(w);
         if (r < 0 && r != -ELOOP)
@@ -244,6 +277,44 @@ int path_watch_new(
         w->seen = (PathChanges){0};
         *ret = TAKE_PTR(w);
         return 0;
+}
+
+int path_watch_add_file(PathWatch *w, int fd, PathWatchHandler handler) {
+        WatchedFile *file;
+        char path[32];
+        int wd, r;
+
+        if (w->fd < 0) {
+                r = watch(w);
+                if (r >= 0)
+                        r = w->fd >= 0 ? walk(w) : -EMFILE;
+                if (r < 0)
+                        return r;
+        }
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        wd = inotify_add_watch(w->fd, path, IN_MODIFY | IN_ATTRIB);
+        if (wd < 0)
+                return -errno;
+        w->on_written = handler;
+        file = find_file(w, wd);
+        for (unsigned i = 0; !file && i < FILES_MAX; i++)
+                if (w->files[i].refs == 0)
+                        file = &w->files[i];
+        if (!file) {
+                (void) inotify_rm_watch(w->fd, wd);
+                return -EMFILE;
+        }
+        file->wd = wd;
+        file->refs++;
+        return wd;
+}
+
+void path_watch_remove_file(PathWatch *w, int number) {
+        WatchedFile *file = find_file(w, number);
+
+        /* one that has been deleted is not watched any more */
+        if (file && --file->refs == 0)
+                (void) inotify_rm_watch(w->fd, number);
 }
 
 void path_watch_renew(PathWatch *w) {
@@ -271,6 +342,7 @@ PathWatch *path_watch_free(PathWatch *w) {
         w->fd = close_fd(w->fd);
         for (unsigned i = 0; i < w->n_steps; i++)
                 free(w->steps[i].name);
+        sd_event_unref(w->event);
         free(w->path);
         free(w);
         return NULL;

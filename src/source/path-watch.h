@@ -2,7 +2,7 @@
 #pragma once
 
 /* Watches a path for becoming another file: every directory on the way to it, through symbolic links,
- * whether the file is there already or not. It does not watch what is written to the file. */
+ * whether the file is there already or not. What is written to a file is watched by its descriptor. */
 
 #include <systemd/sd-event.h>
 
@@ -25,6 +25,13 @@ typedef void (*PathWatchHandler)(void *userdata);
  */
 int path_watch_new(
         sd_event *event, const char *path, PathWatchHandler handler, void *userdata, PathWatch **ret);
+
+/* Has `handler` called whenever something was written to the file behind `fd`, or its mode or number of
+ * names was changed; not for what is told by the handler of path_watch_new() in the same turn. The same file
+ * may be watched more than once, with the same handler. Returns a number for path_watch_remove_file(), or
+ * -errno. */
+int path_watch_add_file(PathWatch *w, int fd, PathWatchHandler handler);
+void path_watch_remove_file(PathWatch *w, int number);
 
 /* Walks the path anew, for what no event tells: another file system mounted on the way, a directory that can
  * be watched only now. The handler is not called. */

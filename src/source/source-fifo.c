@@ -234,7 +234,8 @@ static void want_another_look(SourceFifo *f, bool any, bool rest) {
 }
 
 /* One look a turn of the loop, so that whoever floods the FIFO keeps nobody else waiting. */
-static int on_work(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+static int on_work(
+        _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *userdata) {
         SourceFifo *f = userdata;
         ssize_t n = look(f);
         bool any;
@@ -345,7 +346,7 @@ static void on_path_changed(void *userdata) {
         if (is_in_place(f))
                 return;
         if (f->fd >= 0) {
-                (void) on_work(NULL, 0, f);
+                (void) on_work(NULL, -1, 0, f);
                 settle(f);
                 close_fifo(f);
         }

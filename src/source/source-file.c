@@ -7,7 +7,6 @@
 #include "source/source-file.h"
 
 #include <errno.h>
-#include <sys/inotify.h>
 
 #include "loop/turn.h"
 #include "source/file-tail.h"
@@ -30,15 +29,16 @@
 
 typedef struct Tail {
         FileTail file;
-        sd_event_source *watch;
-        uint64_t serial; /* which of all that were ever opened */
-        uint64_t reads;  /* of file.reads, when the older ones were last looked at */
-        bool over;       /* it was cut short: there is nothing more for us */
-        bool unknown;    /* what was written before its next line may not be what was read before it */
-        bool begun;      /* it has been read before its next line */
-        bool follows;    /* its first line was written after the last one of the tail before it */
-        bool within;     /* its first line is the rest of one */
-        bool rewound;    /* it was cut short, and nothing was read of it since */
+        PathWatch *path_watch; /* of the source */
+        int watched;           /* its number there */
+        uint64_t serial;       /* which of all that were ever opened */
+        uint64_t reads;        /* of file.reads, when the older ones were last looked at */
+        bool over;             /* it was cut short: there is nothing more for us */
+        bool unknown;          /* what was written before its next line may not be what was read before it */
+        bool begun;            /* it has been read before its next line */
+        bool follows;          /* its first line was written after the last one of the tail before it */
+        bool within;           /* its first line is the rest of one */
+        bool rewound;          /* it was cut short, and nothing was read of it since */
 } Tail;
 
 typedef struct SourceFile {
@@ -70,7 +70,8 @@ typedef enum Fate {
 static Tail *tail_free(Tail *t) {
         if (!t)
                 return NULL;
-        (void) sd_event_source_disable_unref(t->watch);
+        if (t->watched >= 0)
+                path_watch_remove_file(t->path_watch, t->watched);
         file_tail_done(&t->file);
         free(t);
         return NULL;
@@ -83,12 +84,7 @@ static void want_work(SourceFile *f) {
                 (void) sd_event_source_set_enabled(f->work, SD_EVENT_ONESHOT);
 }
 
-static int on_modified(sd_event_source *source, const struct inotify_event *event, void *userdata) {
-        (void) source;
-        (void) event;
-        want_work(userdata);
-        return 0;
-}
+static void on_written(void *userdata);
 
 /* -ENOENT and the like when there is no such file, 0 and a tail at its start otherwise. */
 static int tail_open(SourceFile *f, const char *path, Tail **ret) {
@@ -97,14 +93,15 @@ static int tail_open(SourceFile *f, const char *path, Tail **ret) {
 
         if (!t)
                 return -ENOMEM;
-        t->file.fd = -1;
+        t->file.fd = t->watched = -1;
+        t->path_watch = f->path_watch;
         r = file_tail_open(&t->file, path);
         if (r < 0)
                 return r;
         /* by descriptor: the name may be another file's by now */
-        r = sd_event_add_inotify_fd(f->event, &t->watch, t->file.fd, IN_MODIFY | IN_ATTRIB, on_modified, f);
-        if (r < 0)
-                return r;
+        t->watched = path_watch_add_file(f->path_watch, t->file.fd, on_written);
+        if (t->watched < 0)
+                return t->watched;
         t->serial = ++f->serials;
         *ret = TAKE_PTR(t);
         return 0;
@@ -555,8 +552,7 @@ static void close_quiet(SourceFile *f) {
 
 static void look(SourceFile *f);
 
-static int on_work(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
-        SourceFile *f = userdata;
+static void work(SourceFile *f) {
         unsigned budget = LINES_AT_ONCE;
         bool at_end = true;
 
@@ -570,7 +566,21 @@ static int on_work(_unused_ sd_event_source *source, _unused_ uint64_t usec, voi
         f->base.is_read |= at_end;
         if (!at_end)
                 want_work(f);
+}
+
+static int on_work(
+        _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *userdata) {
+        work(userdata);
         return 0;
+}
+
+/* This is a turn, too, unless one has been asked for. */
+static void on_written(void *userdata) {
+        SourceFile *f = userdata;
+        int enabled;
+
+        if (sd_event_source_get_enabled(f->work, &enabled) == 0)
+                work(f);
 }
 
 /* ---- what the path names ---- */
@@ -813,10 +823,10 @@ static bool source_file_decode(Source *s, Span bytes) {
 static Source *source_file_free(Source *s) {
         SourceFile *f = (SourceFile *) s;
 
-        path_watch_free(f->path_watch);
         tail_free(f->current);
         for (size_t i = 0; i < f->n_old; i++)
                 tail_free(f->old[i]);
+        path_watch_free(f->path_watch);
         (void) sd_event_source_disable_unref(f->work);
         sd_event_unref(f->event);
         free(f->saved);

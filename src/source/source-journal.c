@@ -390,7 +390,8 @@ static void work(SourceJournal *j) {
                 set_work(j);
 }
 
-static int on_work(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+static int on_work(
+        _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *userdata) {
         work(userdata);
         return 0;
 }

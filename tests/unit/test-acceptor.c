@@ -90,7 +90,7 @@ static void test_batch(_unused_ void **state) {
         sd_event_unref(event);
 }
 
-static int on_other(sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+static int on_other(sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *userdata) {
         (*(unsigned *) userdata)++;
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

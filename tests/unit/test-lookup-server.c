@@ -361,7 +361,7 @@ static bool on_endless(void *userdata, _unused_ const IpAddr *address, _unused_ 
         return false;
 }
 
-static int on_other(sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+static int on_other(sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *userdata) {
         ((Endless *) userdata)->others++;
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

@@ -3,7 +3,10 @@
  * not. */
 #include "check.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 
 #include "source/path-watch.h"
 
@@ -204,6 +207,96 @@ static void test_changes(_unused_ void **state) {
         end(&w);
 }
 
+static unsigned written;
+
+static void on_written(_unused_ void *userdata) {
+        written++;
+}
+
+static bool was_written(Watched *w) {
+        written = 0;
+        turn(w->event);
+        return written > 0;
+}
+
+/* Files are watched by what they are, whatever their names, and as often as somebody asks for it. */
+static void test_written(_unused_ void **state) {
+        int one, same, other, a, b, c;
+        Watched w;
+
+        put_text("log", "a\n");
+        put_text("other", "a\n");
+        begin(&w, "log");
+        one = open("log", O_RDWR | O_APPEND | O_CLOEXEC);
+        same = open("log", O_RDONLY | O_CLOEXEC);
+        other = open("other", O_RDWR | O_CLOEXEC);
+        assert_true(one >= 0 && same >= 0 && other >= 0);
+        a = path_watch_add_file(w.watch, one, on_written);
+        assert_ok(a);
+        assert_false(was_written(&w));
+        assert_int_equal(write(one, "b\n", 2), 2);
+        assert_true(was_written(&w));
+        assert_int_equal(write(other, "b\n", 2), 2);
+        assert_false(was_written(&w));
+        b = path_watch_add_file(w.watch, same, on_written);
+        c = path_watch_add_file(w.watch, other, on_written);
+        assert_ok(b);
+        assert_ok(c);
+        assert_int_equal(write(other, "c\n", 2), 2);
+        assert_true(was_written(&w));
+        /* who opens a file only to see whether it is the same one ends nobody's watch */
+        path_watch_remove_file(w.watch, b);
+        assert_int_equal(write(one, "c\n", 2), 2);
+        assert_true(was_written(&w));
+        assert_int_equal(rename("log", "log.1"), 0);
+        assert_true(was_told(&w));
+        assert_int_equal(write(one, "d\n", 2), 2);
+        assert_true(was_written(&w));
+        assert_false(was_told(&w));
+        path_watch_remove_file(w.watch, a);
+        assert_int_equal(write(one, "e\n", 2), 2);
+        assert_false(was_written(&w));
+        assert_int_equal(unlink("other"), 0);
+        assert_int_equal(write(other, "d\n", 2), 2);
+        assert_true(was_written(&w));
+        path_watch_remove_file(w.watch, c);
+        end(&w);
+        (void) close(one);
+        (void) close(same);
+        (void) close(other);
+}
+
+/* Where the kernel has no more inotify instances for us, the file says so, and is watched when there are. */
+static void test_no_descriptors(_unused_ void **state) {
+        _cleanup_free_ char *full = NULL, *here = getcwd(NULL, 0);
+        struct rlimit before, none = {0, 0};
+        Watched w = {0};
+        int fd, first;
+
+        /* valgrind keeps this limit to itself */
+        if (getenv("AUTHRELAY_SLOW"))
+                return;
+        assert_non_null(here);
+        assert_true(asprintf(&full, "%s/log", here) > 0);
+        put_text("log", "a\n");
+        fd = open("log", O_RDWR | O_APPEND | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_ok(sd_event_new(&w.event));
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        none.rlim_max = before.rlim_max;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        first = path_watch_new(w.event, full, on_changed, &w.told, &w.watch);
+        if (first >= 0)
+                first = path_watch_add_file(w.watch, fd, on_written) == -EMFILE ? 0 : 1;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(first, 0);
+        assert_ok(path_watch_add_file(w.watch, fd, on_written));
+        assert_int_equal(write(fd, "b\n", 2), 2);
+        assert_true(was_written(&w));
+        end(&w);
+        (void) close(fd);
+}
+
 static int on_turn(sd_event_source *source, void *userdata) {
         (*(unsigned *) userdata)++;
         return sd_event_source_set_enabled(source, SD_EVENT_ON);
@@ -238,6 +331,8 @@ int main(void) {
                 in_directory(test_directories),
                 in_directory(test_links),
                 in_directory(test_loops),
+                in_directory(test_written),
+                in_directory(test_no_descriptors),
                 in_directory(test_flood_of_neighbours),
                 in_directory(test_renew),
                 in_directory(test_changes),
