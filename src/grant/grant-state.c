@@ -192,7 +192,7 @@ bool grant_table_decode_manual(GrantTable *t, Span bytes, usec_t now) {
         }
         while (r.rest.size > 0) {
                 read_manual(&r, &g, &user);
-                g.pattern = grant_store_name(t, SPAN_LITERAL("manual"));
+                g.pattern = grant_store_name(t, SPAN_LITERAL("manual"), 0);
                 if (!restore(t, &g, user, now / USEC_PER_SEC, &i))
                         return false;
         }
@@ -241,7 +241,7 @@ static bool decode_names(Decoding *d) {
 /* Only names that are in use go over into the table: else one that was full would be so for ever. */
 static uint16_t number_of(Decoding *d, uint32_t saved) {
         if (d->numbers[saved] == UNNUMBERED)
-                d->numbers[saved] = grant_store_name(d->t, d->names[saved]);
+                d->numbers[saved] = grant_store_name(d->t, d->names[saved], 0);
         return d->numbers[saved];
 }
 
@@ -290,7 +290,7 @@ static bool decode_leases(Decoding *d, uint32_t i) {
                 if (d->r.failed || i == HASH_INDEX_NONE || policy_is_shared_user(t->policy, name) ||
                         has_lease(t, i, name))
                         continue;
-                user = user_table_intern(t->users, name);
+                user = user_table_intern(t->users, name, USER_NONE);
                 if (user == USER_NONE)
                         continue;
                 (void) user_table_lease(
@@ -407,7 +407,7 @@ void grant_table_restore(
         t->restored_at = (uint32_t) now;
         if (entry->verdict != RELAY_ALLOW || entry->until == 0)
                 return;
-        g.pattern = grant_store_name(t, entry->how);
+        g.pattern = grant_store_name(t, entry->how, 0);
         g.manual = span_equal_string(entry->how, "manual");
         g.last = g.until > ttl ? g.until - ttl : 0;
         i = find_in_order(t, &g.network);

@@ -7,7 +7,9 @@
 
 #include <errno.h>
 
-static uint16_t find_or_add_name(GrantTable *t, Span name, size_t max) {
+static uint16_t find_or_add_name(GrantTable *t, Span name, uint32_t likely, size_t max) {
+        if (likely > 0 && span_equal_string(name, t->names.items[likely]))
+                return (uint16_t) likely;
         for (size_t i = 0; i < t->names.n; i++)
                 if (span_equal_string(name, t->names.items[i]))
                         return (uint16_t) i;
@@ -16,12 +18,12 @@ static uint16_t find_or_add_name(GrantTable *t, Span name, size_t max) {
         return (uint16_t) (t->names.n - 1);
 }
 
-uint16_t grant_store_name(GrantTable *t, Span name) {
-        return find_or_add_name(t, name, NAMES_MAX);
+uint16_t grant_store_name(GrantTable *t, Span name, uint32_t likely) {
+        return find_or_add_name(t, name, likely, NAMES_MAX);
 }
 
-uint16_t grant_store_service(GrantTable *t, Span name) {
-        return find_or_add_name(t, name, NAMES_WITH_SERVICES_MAX);
+uint16_t grant_store_service(GrantTable *t, Span name, uint32_t likely) {
+        return find_or_add_name(t, name, likely, NAMES_WITH_SERVICES_MAX);
 }
 
 void grant_store_set_service(Grant *g, uint16_t name) {

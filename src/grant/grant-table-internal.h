@@ -69,10 +69,10 @@ struct GrantTable {
 int grant_store_init(GrantTable *t);
 void grant_store_done(GrantTable *t);
 
-/* The number of a name, which is added if it is new; 0, the number of "", when there is no room. The name of
- * a service never takes the last room. */
-uint16_t grant_store_name(GrantTable *t, Span name);
-uint16_t grant_store_service(GrantTable *t, Span name);
+/* The number of a name, which is added if it is new; 0, the number of "", when there is no room. `likely` is
+ * one that may be it, and is looked at first. The name of a service never takes the last room. */
+uint16_t grant_store_name(GrantTable *t, Span name, uint32_t likely);
+uint16_t grant_store_service(GrantTable *t, Span name, uint32_t likely);
 void grant_store_set_service(Grant *g, uint16_t name);
 void grant_store_set_pattern(Grant *g, uint16_t name);
 void grant_store_set_source(Grant *g, uint16_t name);

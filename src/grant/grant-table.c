@@ -114,7 +114,7 @@ static uint32_t alive_from(const GrantTable *t, uint64_t now) {
 }
 
 void grant_table_set_user(GrantTable *t, Grant *g, Span name) {
-        uint32_t user = user_table_intern(t->users, name);
+        uint32_t user = user_table_intern(t->users, name, g->user);
 
         user_table_unref(t->users, g->user);
         g->user = user;
@@ -124,7 +124,7 @@ void grant_table_set_user(GrantTable *t, Grant *g, Span name) {
  * why it may not be. */
 static const char *count_user(
         GrantTable *t, uint32_t i, const Login *login, uint64_t now, uint32_t *ret_user) {
-        uint32_t user = user_table_intern(t->users, login->user);
+        uint32_t user = user_table_intern(t->users, login->user, grant_store_at(t, i)->user);
         int r;
 
         if (login->user.size == 0 || policy_is_shared_user(t->policy, login->user)) {
@@ -252,8 +252,8 @@ void grant_table_logout(GrantTable *t, const Login *login, uint64_t now) {
 
 void grant_table_restart(GrantTable *t, const Login *login, uint64_t now) {
         SessionScope scope = {
-                grant_store_name(t, span_from_string(strempty(login->pattern))),
-                grant_store_name(t, span_from_string(strempty(login->source))),
+                grant_store_name(t, span_from_string(strempty(login->pattern)), 0),
+                grant_store_name(t, span_from_string(strempty(login->source)), 0),
                 session_table_machine(t->sessions, login->machine),
         };
 
@@ -328,10 +328,11 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         g = grant_store_at(t, i);
         user_table_unref(t->users, g->user);
         g->user = user;
-        grant_store_set_service(g, grant_store_service(t, login->service));
-        grant_store_set_source(g, grant_store_name(t, span_from_string(strempty(login->source))));
+        grant_store_set_service(g, grant_store_service(t, login->service, g->service));
+        grant_store_set_source(g, grant_store_name(t, span_from_string(strempty(login->source)), g->source));
         if (!g->manual)
-                grant_store_set_pattern(g, grant_store_name(t, span_from_string(strempty(login->pattern))));
+                grant_store_set_pattern(
+                        g, grant_store_name(t, span_from_string(strempty(login->pattern)), g->pattern));
         /* kept in whole seconds, it must still be later than a revocation of its own second: after a restart
          * it is judged by that */
         if (revocation_table_refuses(t->revocations, &host, login->user, at * USEC_PER_SEC, now)) {
@@ -425,7 +426,7 @@ int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span 
         g->until = (uint32_t) MIN(until, UINT32_MAX - 1);
         (void) manual_table_put(&t->manual, i, g->until); /* it has its place */
         g->last = (uint32_t) second;
-        grant_store_set_pattern(g, grant_store_name(t, SPAN_LITERAL("manual")));
+        grant_store_set_pattern(g, grant_store_name(t, SPAN_LITERAL("manual"), 0));
         if (user.size > 0)
                 grant_table_set_user(t, g, user);
         publish(t, i, now / USEC_PER_SEC, is_new ? GRANT_EVENT_GRANTED : GRANT_EVENT_EXTENDED);

@@ -110,10 +110,17 @@ void user_table_reserve(UserTable *t, uint32_t users) {
         (void) hash_chain_reserve(&t->by_name, users);
 }
 
-uint32_t user_table_find(const UserTable *t, Span name) {
+static uint32_t find(const UserTable *t, Span name, uint32_t likely) {
         char buf[RELAY_USER_MAX_BYTES];
+        Span key = fold(buf, name);
 
-        return name.size == 0 ? USER_NONE : hash_chain_find(&t->by_name, t, fold(buf, name));
+        if (likely != USER_NONE && on_equal(t, likely, key))
+                return likely;
+        return hash_chain_find(&t->by_name, t, key);
+}
+
+uint32_t user_table_find(const UserTable *t, Span name) {
+        return name.size == 0 ? USER_NONE : find(t, name, USER_NONE);
 }
 
 static size_t record_size(size_t name_size) {
@@ -142,12 +149,12 @@ static uint32_t add_user(UserTable *t, Span name) {
         return i;
 }
 
-uint32_t user_table_intern(UserTable *t, Span name) {
+uint32_t user_table_intern(UserTable *t, Span name, uint32_t likely) {
         uint32_t user;
 
         if (name.size == 0)
                 return USER_NONE;
-        user = user_table_find(t, name);
+        user = find(t, name, likely);
         if (user == USER_NONE)
                 user = add_user(t, name);
         if (user != USER_NONE)
