@@ -11,6 +11,7 @@
 
 static int on_status(void *userdata, ControlStatus *ret) {
         Manager *m = userdata;
+        char last[LAST_LOGIN_BYTES];
         Pattern *const *patterns;
         const char *problem = NULL;
         uint64_t discarded = 0;
@@ -93,9 +94,9 @@ static int on_status(void *userdata, ControlStatus *ret) {
         control_status_text(ret, "state",
                 problem || m->report.error < 0 || m->tcprules_report.error < 0 ? SPAN_LITERAL("degraded")
                                                                                : SPAN_LITERAL("ok"));
-        if (m->last_login_at > 0) {
-                control_status_text(ret, "last_login", span_from_string(m->last_login));
-                control_status_number(ret, "last_login_at", m->last_login_at / USEC_PER_SEC);
+        if (m->last_login.at > 0) {
+                control_status_text(ret, "last_login", span_from_string(manager_last_login(m, last)));
+                control_status_number(ret, "last_login_at", m->last_login.at / USEC_PER_SEC);
         }
         return 0;
 }

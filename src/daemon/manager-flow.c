@@ -41,13 +41,24 @@ static void on_stale(Manager *m, const char *source, usec_t now, usec_t stamp) {
 }
 
 static void remember_login(Manager *m, const Login *login, usec_t now) {
-        char address[IP_TEXT_BYTES], user[LOG_TEXT_BYTES];
+        LastLogin *last = &m->last_login;
 
-        (void) snprintf(m->last_login, sizeof(m->last_login), "%s %s %s",
-                ip_addr_format(address, &login->address),
-                login->user.size > 0 ? log_text(user, login->user) : "-", login->pattern);
-        m->last_login_at = now;
+        last->at = now;
+        last->address = login->address;
+        last->user_size = MIN(login->user.size, sizeof(last->user));
+        memcpy(last->user, strempty(login->user.data), last->user_size);
+        (void) strncpy(last->pattern, login->pattern, sizeof(last->pattern) - 1);
         m->status_dirty = true;
+}
+
+const char *manager_last_login(const Manager *m, char buf[static LAST_LOGIN_BYTES]) {
+        char address[IP_TEXT_BYTES], user[LOG_TEXT_BYTES];
+        const LastLogin *last = &m->last_login;
+
+        (void) snprintf(buf, LAST_LOGIN_BYTES, "%s %s %s", ip_addr_format(address, &last->address),
+                last->user_size > 0 ? log_text(user, span_make(last->user, last->user_size)) : "-",
+                last->pattern);
+        return buf;
 }
 
 static void on_login(Manager *m, const char *source, const Login *login, usec_t now) {

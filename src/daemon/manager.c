@@ -127,6 +127,7 @@ static int on_save(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 static void tell_status(Manager *m, usec_t now) {
+        char last[LAST_LOGIN_BYTES];
         size_t troubled = 0;
 
         for (size_t i = 0; i < m->n_inputs; i++)
@@ -134,8 +135,9 @@ static void tell_status(Manager *m, usec_t now) {
         m->status_told = now;
         m->status_dirty = false;
         (void) sd_notifyf(false, "STATUS=%u grants; last login: %s; %zu of %zu sources ok%s",
-                grant_table_count(m->grants), m->last_login[0] ? m->last_login : "none yet",
-                m->n_inputs - troubled, m->n_inputs, m->report.error < 0 ? "; can't publish" : "");
+                grant_table_count(m->grants),
+                m->last_login.at > 0 ? manager_last_login(m, last) : "none yet", m->n_inputs - troubled,
+                m->n_inputs, m->report.error < 0 ? "; can't publish" : "");
 }
 
 /* What can't be read again has nothing from before the start but what waits in its queue. */

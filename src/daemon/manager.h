@@ -46,6 +46,17 @@ typedef struct LookupTold {
         uint64_t since; /* how often it happened after that */
 } LookupTold;
 
+/* Kept as it came: it is asked for far less often than there is another. */
+typedef struct LastLogin {
+        usec_t at; /* 0: there was none */
+        IpAddr address;
+        char user[RELAY_USER_MAX_BYTES];
+        size_t user_size;
+        char pattern[RELAY_HOW_MAX_BYTES + 1];
+} LastLogin;
+
+#define LAST_LOGIN_BYTES 512
+
 typedef struct Manager {
         ManagerOptions options;
         sd_event *event;
@@ -84,11 +95,13 @@ typedef struct Manager {
 
         uint64_t stale, suppressed, expired, refused;
         usec_t stale_warned, suppressed_warned;
-        uint64_t kept_fifos;  /* which FIFOs the descriptor store has, a sum of their inodes; 0: none */
-        char last_login[512]; /* "ADDRESS USER PATTERN" */
-        usec_t last_login_at;
+        uint64_t kept_fifos; /* which FIFOs the descriptor store has, a sum of their inodes; 0: none */
+        LastLogin last_login;
         const char *refusal; /* why the last login that was refused was; static */
 } Manager;
+
+/* The last login as "ADDRESS USER PATTERN". Returns buf. */
+const char *manager_last_login(const Manager *m, char buf[static LAST_LOGIN_BYTES]);
 
 /* Reads the configuration and the state, publishes, opens everything. What is somebody else's fault (a full
  * disk, an unreadable log) is logged and shown in the status, and the daemon goes on. Returns 0, or -errno
