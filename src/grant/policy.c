@@ -137,10 +137,11 @@ const char *policy_refuses_address(const Policy *p, const IpAddr *address) {
         IpNetwork host = ip_network_of(address, 128);
         IpAddr inner;
 
-        if (network_set_longest(&p->host, &host) >= 0 && is_never(p, &host))
-                return "it is an address of this host or its gateway";
         if (is_never(p, &host))
-                return "it is an address that is never granted (loopback, link-local, multicast or Never=)";
+                return network_set_longest(&p->host, &host) >= 0
+                               ? "it is an address of this host or its gateway"
+                               : "it is an address that is never granted (loopback, link-local, multicast "
+                                 "or Never=)";
         if (network_set_longest(&p->private_ranges, &host) >= 0 && !private_is_allowed(p, &host) &&
                 network_set_longest(&p->always, &host) < 0)
                 return "it is a private address; if each client has its own, set Private= to their networks";

@@ -9,8 +9,6 @@
 
 #include "basic/parse-util.h"
 
-static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
-
 int ip_addr_parse(Span s, IpAddr *ret) {
         char text[INET6_ADDRSTRLEN];
         IpAddr addr;
@@ -20,7 +18,7 @@ int ip_addr_parse(Span s, IpAddr *ret) {
         memcpy(text, s.data, s.size);
         text[s.size] = 0;
         if (inet_pton(AF_INET, text, addr.bytes + 12) == 1)
-                memcpy(addr.bytes, v4_prefix, sizeof(v4_prefix));
+                memcpy(addr.bytes, ip_v4_prefix, sizeof(ip_v4_prefix));
         else if (inet_pton(AF_INET6, text, addr.bytes) != 1)
                 return -EINVAL;
         *ret = addr;
@@ -59,23 +57,15 @@ const char *ip_addr_format(char buf[static IP_TEXT_BYTES], const IpAddr *addr) {
         return buf;
 }
 
-bool ip_addr_is_v4(const IpAddr *addr) {
-        return memcmp(addr->bytes, v4_prefix, sizeof(v4_prefix)) == 0;
-}
-
-bool ip_addr_equal(const IpAddr *a, const IpAddr *b) {
-        return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
-}
-
 IpNetwork ip_network_of(const IpAddr *addr, unsigned length) {
         IpNetwork n = {*addr, (uint8_t) length};
+        unsigned whole = length / 8;
 
         assert(length <= 128);
-        for (unsigned i = 0; i < 16; i++)
-                if (length <= i * 8)
-                        n.addr.bytes[i] = 0;
-                else if (length < i * 8 + 8)
-                        n.addr.bytes[i] &= (uint8_t) (0xff00u >> (length - i * 8));
+        if (whole < sizeof(n.addr.bytes)) {
+                n.addr.bytes[whole] &= (uint8_t) (0xff00u >> length % 8);
+                memset(n.addr.bytes + whole + 1, 0, sizeof(n.addr.bytes) - whole - 1);
+        }
         return n;
 }
 
@@ -113,7 +103,7 @@ static int parse_octets(Span s, IpNetwork *ret) {
                 octets[n++] = (uint8_t) v;
                 s = span_skip(s, part.size + 1);
         }
-        memcpy(addr.bytes, v4_prefix, sizeof(v4_prefix));
+        memcpy(addr.bytes, ip_v4_prefix, sizeof(ip_v4_prefix));
         memcpy(addr.bytes + 12, octets, 4);
         *ret = ip_network_of(&addr, 96 + n * 8);
         return 0;
@@ -165,10 +155,6 @@ bool ip_network_is_canonical(const IpNetwork *n) {
         return ip_addr_equal(&own.addr, &n->addr);
 }
 
-bool ip_network_is_v4(const IpNetwork *n) {
-        return n->length >= 96 && ip_addr_is_v4(&n->addr);
-}
-
 unsigned ip_network_length(const IpNetwork *n) {
         return ip_network_is_v4(n) ? n->length - 96u : n->length;
 }
@@ -207,8 +193,4 @@ bool ip_network_is_in_any(const char *const *networks, size_t n, const IpNetwork
                         return true;
         }
         return false;
-}
-
-bool ip_network_equal(const IpNetwork *a, const IpNetwork *b) {
-        return a->length == b->length && ip_addr_equal(&a->addr, &b->addr);
 }

@@ -26,8 +26,16 @@ int ip_addr_parse(Span s, IpAddr *ret);
 /* Writes the canonical text (dotted quad, or RFC 5952). Returns buf. */
 const char *ip_addr_format(char buf[static IP_TEXT_BYTES], const IpAddr *addr);
 
-bool ip_addr_is_v4(const IpAddr *addr);
-bool ip_addr_equal(const IpAddr *a, const IpAddr *b);
+/* Of the IPv4-mapped form. */
+static const uint8_t ip_v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+static inline bool ip_addr_is_v4(const IpAddr *addr) {
+        return memcmp(addr->bytes, ip_v4_prefix, sizeof(ip_v4_prefix)) == 0;
+}
+
+static inline bool ip_addr_equal(const IpAddr *a, const IpAddr *b) {
+        return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
 
 /* The network of `length` (0 to 128, as in IpNetwork) that the address is in. */
 IpNetwork ip_network_of(const IpAddr *addr, unsigned length);
@@ -42,7 +50,9 @@ const char *ip_network_format(char buf[static IP_TEXT_BYTES], const IpNetwork *n
 /* True if the length is one and the bits behind it are 0: bytes of ours say nothing else. */
 bool ip_network_is_canonical(const IpNetwork *n);
 
-bool ip_network_is_v4(const IpNetwork *n);
+static inline bool ip_network_is_v4(const IpNetwork *n) {
+        return n->length >= 96 && ip_addr_is_v4(&n->addr);
+}
 
 /* The length as people write it: 0 to 32 for IPv4, 0 to 128 for IPv6. */
 unsigned ip_network_length(const IpNetwork *n);
@@ -53,4 +63,6 @@ bool ip_network_contains(const IpNetwork *outer, const IpNetwork *inner);
 /* True if `inner` lies in one of the `n` networks, which are written as ip_network_parse() reads them. */
 bool ip_network_is_in_any(const char *const *networks, size_t n, const IpNetwork *inner);
 
-bool ip_network_equal(const IpNetwork *a, const IpNetwork *b);
+static inline bool ip_network_equal(const IpNetwork *a, const IpNetwork *b) {
+        return a->length == b->length && ip_addr_equal(&a->addr, &b->addr);
+}

@@ -82,7 +82,7 @@ void left_pair_keep(const char *delta_path) {
         char kept[RELAY_PATH_BYTES];
 
         if (kept_path(kept, delta_path))
-                (void) link(delta_path, kept);
+                (void) !link(delta_path, kept);
 }
 
 void left_pair_drop(const char *delta_path) {

@@ -4,8 +4,6 @@
 
 #include "state/bytes.h"
 
-#include <endian.h>
-
 void byte_writer_raw(ByteWriter *w, const void *data, size_t size) {
         if (w->failed)
                 return;
@@ -43,30 +41,6 @@ void byte_writer_text(ByteWriter *w, Span text) {
 void byte_writer_done(ByteWriter *w) {
         free(w->data);
         *w = BYTE_WRITER_INIT;
-}
-
-void byte_reader_raw(ByteReader *r, void *data, size_t size) {
-        if (r->failed || r->rest.size < size) {
-                r->failed = true;
-                memset(data, 0, size);
-                return;
-        }
-        memcpy(data, r->rest.data, size);
-        r->rest = span_skip(r->rest, size);
-}
-
-uint64_t byte_reader_u64(ByteReader *r) {
-        uint64_t v;
-
-        byte_reader_raw(r, &v, sizeof(v));
-        return le64toh(v);
-}
-
-uint32_t byte_reader_u32(ByteReader *r) {
-        uint32_t v;
-
-        byte_reader_raw(r, &v, sizeof(v));
-        return le32toh(v);
 }
 
 Span byte_reader_text(ByteReader *r) {

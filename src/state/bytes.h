@@ -5,6 +5,8 @@
  * bound and, after the first thing that is wrong, answers 0 and empty text for ever; a caller decodes
  * straight down and asks once, at the end, whether all was well. */
 
+#include <endian.h>
+
 #include "basic/span.h"
 
 typedef struct ByteWriter {
@@ -28,10 +30,32 @@ typedef struct ByteReader {
 
 #define BYTE_READER(span) ((ByteReader){(span), false})
 
-uint64_t byte_reader_u64(ByteReader *r);
-uint32_t byte_reader_u32(ByteReader *r);
-void byte_reader_raw(ByteReader *r, void *data, size_t size); /* zeroes after a failure */
-Span byte_reader_text(ByteReader *r);                         /* borrowed from the input */
+/* Zeroes after a failure. */
+static inline void byte_reader_raw(ByteReader *r, void *data, size_t size) {
+        if (r->failed || r->rest.size < size) {
+                r->failed = true;
+                memset(data, 0, size);
+                return;
+        }
+        memcpy(data, r->rest.data, size);
+        r->rest = span_skip(r->rest, size);
+}
+
+static inline uint64_t byte_reader_u64(ByteReader *r) {
+        uint64_t v;
+
+        byte_reader_raw(r, &v, sizeof(v));
+        return le64toh(v);
+}
+
+static inline uint32_t byte_reader_u32(ByteReader *r) {
+        uint32_t v;
+
+        byte_reader_raw(r, &v, sizeof(v));
+        return le32toh(v);
+}
+
+Span byte_reader_text(ByteReader *r); /* borrowed from the input */
 
 /* True if nothing was wrong and nothing is left. */
 bool byte_reader_complete(const ByteReader *r);
