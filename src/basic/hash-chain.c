@@ -69,6 +69,21 @@ uint32_t hash_chain_find(const HashChain *h, const void *items, Span key) {
         return number;
 }
 
+uint32_t hash_chain_expect(const HashChain *h, Span key) {
+        uint32_t hash = hash_index_hash(key);
+
+        if (h->n_heads > 0)
+                __builtin_prefetch(head_at(h, bucket_of(h, hash)));
+        return hash;
+}
+
+void hash_chain_expect_item(const HashChain *h, const void *items, uint32_t hash) {
+        uint32_t number = h->n_heads > 0 ? *head_at(h, bucket_of(h, hash)) : HASH_CHAIN_NONE;
+
+        if (number != HASH_CHAIN_NONE)
+                __builtin_prefetch(h->ops->link(items, number));
+}
+
 int hash_chain_reserve(HashChain *h, uint32_t items) {
         uint32_t n = items / h->ops->load;
         int r;

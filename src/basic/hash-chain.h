@@ -33,6 +33,11 @@ typedef struct HashChain {
 /* Looks a key up. Returns the item's number or HASH_CHAIN_NONE. */
 uint32_t hash_chain_find(const HashChain *h, const void *items, Span key);
 
+/* Look-ups of many keys wait for memory twice each, unless it is asked for some look-ups before: first the
+ * bucket, then, when that has come, its first item. `hash` is what hash_chain_expect() has returned. */
+uint32_t hash_chain_expect(const HashChain *h, Span key);
+void hash_chain_expect_item(const HashChain *h, const void *items, uint32_t hash);
+
 /* Makes the buckets that so many items need at once, while there is none yet: those who come are not shared
  * out again. Returns 0 or -ENOMEM; one that has items already stays as it is. */
 int hash_chain_reserve(HashChain *h, uint32_t items);

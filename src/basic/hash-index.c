@@ -28,7 +28,9 @@ static inline void sip_round(uint64_t v[static 4]) {
         v[2] = ROTATE(v[2], 32);
 }
 
-uint64_t siphash24(const void *data, size_t size, const uint64_t key[static 2]) {
+/* With so many rounds for each word, and at the end. */
+static inline uint64_t siphash(
+        const void *data, size_t size, const uint64_t key[static 2], int rounds, int last_rounds) {
         uint64_t v[4] = {key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
                 key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573)};
         const uint8_t *p = data;
@@ -44,21 +46,32 @@ uint64_t siphash24(const void *data, size_t size, const uint64_t key[static 2]) 
                 if (last)
                         word |= (uint64_t) size << 56;
                 v[3] ^= word;
-                sip_round(v);
-                sip_round(v);
+                for (int i = 0; i < rounds; i++)
+                        sip_round(v);
                 v[0] ^= word;
                 if (last)
                         break;
         }
         v[2] ^= 0xff;
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < last_rounds; i++)
                 sip_round(v);
         return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t siphash24(const void *data, size_t size, const uint64_t key[static 2]) {
+        return siphash(data, size, key, 2, 4);
+}
+
+uint64_t siphash13(const void *data, size_t size, const uint64_t key[static 2]) {
+        return siphash(data, size, key, 1, 3);
 }
 
 uint32_t hash_index_hash(Span key) {
         static uint64_t seed[2];
         static bool seeded;
+        static char last[32];
+        static size_t last_size = SIZE_MAX;
+        static uint32_t last_hash;
 
         if (!seeded) {
                 /* before the kernel's pool is ready this may fail; a weak seed is still better than none */
@@ -66,7 +79,15 @@ uint32_t hash_index_hash(Span key) {
                         seed[0] = (uint64_t) (uintptr_t) &seed;
                 seeded = true;
         }
-        return (uint32_t) siphash24(key.data, key.size, seed);
+        /* what was looked up and is not there is added next */
+        if (key.size == 0 || key.size > sizeof(last))
+                return (uint32_t) siphash13(key.data, key.size, seed);
+        if (key.size != last_size || memcmp(key.data, last, key.size) != 0) {
+                last_hash = (uint32_t) siphash13(key.data, key.size, seed);
+                last_size = key.size;
+                memcpy(last, key.data, key.size);
+        }
+        return last_hash;
 }
 
 uint32_t hash_index_find(const HashIndex *h, Span key, HashIndexEqual equal, const void *items) {

@@ -211,10 +211,23 @@ static void as_login(GrantTable *t, SavedGrant *saved) {
 
 /* ---- all grants ---- */
 
-/* The grants that are being read: first only looked at, to see whether they are whole, and then taken. */
+/* The grants that are being read: first only looked at, to see whether they are whole, and then taken, while
+ * the look-ups for those that will be taken next are expected. */
+typedef enum DecodingMode { DECODING_LOOK, DECODING_EXPECT, DECODING_TAKE } DecodingMode;
+
+/* So many grants ahead, which is time enough for two fetches from memory. */
+#define EXPECTED_MAX 16u
+
+typedef struct Expected {
+        uint32_t network, user; /* hashes */
+} Expected;
+
 typedef struct Decoding {
-        GrantTable *t; /* NULL: only looked at */
+        GrantTable *t;
+        DecodingMode mode;
         ByteReader r;
+        Expected expected[EXPECTED_MAX];
+        uint32_t n_expected;
         uint64_t now;
         Span names[NAMES_MAX];
         uint16_t numbers[NAMES_MAX]; /* in the table's names; UNNUMBERED: nobody has asked yet */
@@ -300,6 +313,20 @@ static bool decode_leases(Decoding *d, uint32_t i) {
         return !d->r.failed;
 }
 
+/* Once for each grant that will be taken soon. */
+static void expect(Decoding *d, const IpNetwork *network, Span user) {
+        Expected *now = &d->expected[d->n_expected % EXPECTED_MAX],
+                 *before = &d->expected[(d->n_expected + EXPECTED_MAX / 2) % EXPECTED_MAX];
+
+        now->network =
+                hash_chain_expect(&d->t->by_network, span_make((const char *) network, sizeof(*network)));
+        now->user = user_table_expect(d->t->users, user);
+        if (d->n_expected++ < EXPECTED_MAX / 2)
+                return;
+        hash_chain_expect_item(&d->t->by_network, d->t, before->network);
+        user_table_expect_item(d->t->users, before->user);
+}
+
 static bool decode_grant(Decoding *d) {
         SavedGrant g = {0};
         uint32_t flags, service, pattern, source, i = HASH_INDEX_NONE;
@@ -317,7 +344,9 @@ static bool decode_grant(Decoding *d) {
         if (d->r.failed || flags > SAVED_ALL || service >= d->n_names || pattern >= d->n_names ||
                 source >= d->n_names || !ip_network_is_canonical(&g.network))
                 return false;
-        if (d->t) {
+        if (d->mode == DECODING_EXPECT)
+                expect(d, &g.network, user);
+        if (d->mode == DECODING_TAKE) {
                 g.manual = flags & SAVED_MANUAL;
                 g.unnamed = flags & SAVED_UNNAMED;
                 g.forgotten = flags & SAVED_FORGOTTEN;
@@ -331,8 +360,8 @@ static bool decode_grant(Decoding *d) {
         return decode_sessions(d, &g, i) && decode_leases(d, i);
 }
 
-static bool decode(GrantTable *t, Span bytes, uint64_t now) {
-        Decoding d = {.t = t, .r = BYTE_READER(bytes), .now = now};
+static bool decode(GrantTable *t, Span bytes, uint64_t now, DecodingMode mode) {
+        Decoding d = {.t = t, .mode = mode, .r = BYTE_READER(bytes), .now = now}, ahead;
         uint64_t seed[2];
         uint32_t forgotten_until, read_to, n;
 
@@ -343,20 +372,26 @@ static bool decode(GrantTable *t, Span bytes, uint64_t now) {
         forgotten_until = byte_reader_u32(&d.r);
         read_to = byte_reader_u32(&d.r);
         n = byte_reader_u32(&d.r);
-        if (t && !d.r.failed) {
+        if (mode == DECODING_TAKE && !d.r.failed) {
                 session_table_set_seed(t->sessions, seed);
                 t->forgotten_until = (uint32_t) MIN((uint64_t) forgotten_until, now + t->policy->ttl);
                 t->read_to = read_to;
                 grant_store_reserve(t, MIN(n, t->policy->max_grants));
         }
-        for (uint32_t i = 0; i < n; i++)
+        ahead = d;
+        ahead.mode = DECODING_EXPECT;
+        for (uint32_t i = 0, k = 0; i < n; i++) {
+                for (; mode == DECODING_TAKE && k < n && k < i + EXPECTED_MAX; k++)
+                        (void) decode_grant(&ahead);
                 if (!decode_grant(&d))
                         return false;
+        }
         return byte_reader_complete(&d.r);
 }
 
 bool grant_table_decode(GrantTable *t, Span bytes, usec_t now) {
-        return decode(NULL, bytes, now / USEC_PER_SEC) && decode(t, bytes, now / USEC_PER_SEC);
+        return decode(t, bytes, now / USEC_PER_SEC, DECODING_LOOK) &&
+               decode(t, bytes, now / USEC_PER_SEC, DECODING_TAKE);
 }
 
 /* ---- what was published ---- */

@@ -21,7 +21,11 @@
 
 /* A million of them must stay small: see docs/performance.md before anything is added. */
 typedef struct Grant {
+        /* what a look-up reads, as a rule in one line of a cache */
         uint32_t address; /* IPv4: it is this; IPv6: its place among the addresses */
+        uint32_t link;    /* of the hash */
+        LeaseList leases; /* and the network's length, as grant_store_network() knows it */
+
         uint32_t service : 9, pattern : 10, source : 10; /* in names */
         uint32_t manual : 1;
         /* somebody has logged in before a crash: a log will tell who; or none can */
@@ -29,8 +33,6 @@ typedef struct Grant {
         uint32_t user; /* whose login was the last */
         uint32_t until, since, last, published;
         uint32_t heap;        /* its place there; of a free one: the next free one */
-        uint32_t link;        /* of the hash */
-        LeaseList leases;     /* and the network's length, as grant_store_network() knows it */
         SessionList sessions; /* while one is open the grant lasts, for MaxSession= at most */
 } Grant;
 

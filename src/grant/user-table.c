@@ -110,6 +110,16 @@ void user_table_reserve(UserTable *t, uint32_t users) {
         (void) hash_chain_reserve(&t->by_name, users);
 }
 
+uint32_t user_table_expect(const UserTable *t, Span name) {
+        char buf[RELAY_USER_MAX_BYTES];
+
+        return hash_chain_expect(&t->by_name, fold(buf, name));
+}
+
+void user_table_expect_item(const UserTable *t, uint32_t hash) {
+        hash_chain_expect_item(&t->by_name, t, hash);
+}
+
 static uint32_t find(const UserTable *t, Span name, uint32_t likely) {
         char buf[RELAY_USER_MAX_BYTES];
         Span key = fold(buf, name);

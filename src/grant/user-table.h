@@ -33,6 +33,10 @@ DEFINE_CLEANUP(UserTable *, user_table_free)
 /* Makes room for so many users at once, while there is none. Without memory they get it one by one. */
 void user_table_reserve(UserTable *t, uint32_t users);
 
+/* As hash_chain_expect() and hash_chain_expect_item(), for names that will be looked up. */
+uint32_t user_table_expect(const UserTable *t, Span name);
+void user_table_expect_item(const UserTable *t, uint32_t hash);
+
 /* Finds a user by name, ASCII case folded, names cut at 255 bytes; user_table_intern() makes one if need be
  * and counts a reference to it, which user_table_unref() takes back. `likely` is a user who may be it and is
  * looked at first, or USER_NONE. Return a number, or USER_NONE (not there, no name, no memory). */

@@ -30,6 +30,16 @@ static void test_siphash_vectors(_unused_ void **state) {
         assert_int_equal(siphash24(NULL, 0, key), vectors[0].hash);
 }
 
+/* As CPython 3.11 hashes bytes with PYTHONHASHSEED=0, which is a key of zeroes. */
+static void test_siphash13_vectors(_unused_ void **state) {
+        const uint64_t key[2] = {0, 0};
+
+        assert_int_equal(siphash13("a", 1, key), UINT64_C(4644417185603328019));
+        assert_int_equal(siphash13("hello", 5, key), (uint64_t) INT64_C(-2096571579003691106));
+        assert_int_equal(siphash13("abcdefgh", 8, key), UINT64_C(4574395652268504554));
+        assert_int_equal(siphash13("0123456789abcdef0", 17, key), (uint64_t) INT64_C(-632549798855044568));
+}
+
 #define ITEMS 3000u
 
 static bool item_equal(const void *items, uint32_t index, Span key) {
@@ -77,6 +87,7 @@ static void test_against_model(_unused_ void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_siphash_vectors),
+                cmocka_unit_test(test_siphash13_vectors),
                 cmocka_unit_test(test_against_model),
         };
 
