@@ -303,7 +303,7 @@ static bool decode_leases(Decoding *d, uint32_t i) {
                 if (d->r.failed || i == HASH_INDEX_NONE || policy_is_shared_user(t->policy, name) ||
                         has_lease(t, i, name))
                         continue;
-                user = user_table_intern(t->users, name, USER_NONE);
+                user = user_table_intern(t->users, name);
                 if (user == USER_NONE)
                         continue;
                 (void) user_table_lease(

@@ -75,7 +75,7 @@ uint32_t grant_store_first(const GrantTable *t) {
 
 /* Moves the grant at this place to where its due time belongs. */
 void grant_store_sift(GrantTable *t, uint32_t place) {
-        uint32_t grant = *heap_at(t, place), when = grant_store_due(t, grant);
+        uint32_t grant = *heap_at(t, place), when = grant_store_due(t, grant), before = place;
 
         while (place > 0 && due_at(t, (place - 1) / 2) > when) {
                 heap_set(t, place, *heap_at(t, (place - 1) / 2));
@@ -93,7 +93,8 @@ void grant_store_sift(GrantTable *t, uint32_t place) {
                 heap_set(t, place, *heap_at(t, child));
                 place = child;
         }
-        heap_set(t, place, grant);
+        if (place != before)
+                heap_set(t, place, grant);
 }
 
 /* Orders the heap anew, when everything may be due at another time than before. */

@@ -114,18 +114,22 @@ static uint32_t alive_from(const GrantTable *t, uint64_t now) {
 }
 
 void grant_table_set_user(GrantTable *t, Grant *g, Span name) {
-        uint32_t user = user_table_intern(t->users, name, g->user);
-
+        if (user_table_is_called(t->users, g->user, name))
+                return;
         user_table_unref(t->users, g->user);
-        g->user = user;
+        g->user = user_table_intern(t->users, name);
 }
 
-/* Counts the login's user at the address. Returns NULL and the user, whom there is one reference more to, or
- * why it may not be. */
+/* Counts the login's user at the address. Returns NULL and the user, or why it may not be. To a user who is
+ * not the grant's already there is one reference more then. */
 static const char *count_user(
         GrantTable *t, uint32_t i, const Login *login, uint64_t now, uint32_t *ret_user) {
-        uint32_t user = user_table_intern(t->users, login->user, grant_store_at(t, i)->user);
+        uint32_t user = grant_store_at(t, i)->user;
+        bool is_same = user_table_is_called(t->users, user, login->user);
         int r;
+
+        if (!is_same)
+                user = user_table_intern(t->users, login->user);
 
         if (login->user.size == 0 || policy_is_shared_user(t->policy, login->user)) {
                 *ret_user = user;
@@ -139,7 +143,8 @@ static const char *count_user(
                 *ret_user = user;
                 return NULL;
         }
-        user_table_unref(t->users, user);
+        if (!is_same)
+                user_table_unref(t->users, user);
         return r == -EDQUOT ? "its user logs in from too many addresses (MaxAddressesPerUser=): a stolen "
                               "password?"
                             : "its user can't be counted";
@@ -297,7 +302,7 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         uint64_t at = login->time / USEC_PER_SEC, until = at + t->policy->ttl;
         const char *reason;
         bool is_new;
-        uint32_t i, user, users = 0;
+        uint32_t i, user, due, users = 0;
         Grant *g;
         int r;
 
@@ -326,8 +331,11 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         if (grant_table_is_inside_wider(t, &network))
                 revocation_table_remove(t->revocations, &network);
         g = grant_store_at(t, i);
-        user_table_unref(t->users, g->user);
-        g->user = user;
+        due = grant_store_due(t, i);
+        if (user != g->user) {
+                user_table_unref(t->users, g->user);
+                g->user = user;
+        }
         grant_store_set_service(g, grant_store_service(t, login->service, g->service));
         grant_store_set_source(g, grant_store_name(t, span_from_string(strempty(login->source)), g->source));
         if (!g->manual)
@@ -351,7 +359,7 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
                 publish(t, i, now, GRANT_EVENT_GRANTED);
         else if (grant_table_publishable(t, g, now) > g->published + t->policy->ttl / 16)
                 publish(t, i, now, GRANT_EVENT_EXTENDED);
-        else
+        else if (grant_store_due(t, i) != due)
                 grant_store_sift(t, g->heap);
         return is_new ? GRANT_NEW : GRANT_EXTENDED;
 }

@@ -120,17 +120,16 @@ void user_table_expect_item(const UserTable *t, uint32_t hash) {
         hash_chain_expect_item(&t->by_name, t, hash);
 }
 
-static uint32_t find(const UserTable *t, Span name, uint32_t likely) {
+uint32_t user_table_find(const UserTable *t, Span name) {
         char buf[RELAY_USER_MAX_BYTES];
-        Span key = fold(buf, name);
 
-        if (likely != USER_NONE && on_equal(t, likely, key))
-                return likely;
-        return hash_chain_find(&t->by_name, t, key);
+        return name.size == 0 ? USER_NONE : hash_chain_find(&t->by_name, t, fold(buf, name));
 }
 
-uint32_t user_table_find(const UserTable *t, Span name) {
-        return name.size == 0 ? USER_NONE : find(t, name, USER_NONE);
+bool user_table_is_called(const UserTable *t, uint32_t user, Span name) {
+        char buf[RELAY_USER_MAX_BYTES];
+
+        return user == USER_NONE ? name.size == 0 : on_equal(t, user, fold(buf, name));
 }
 
 static size_t record_size(size_t name_size) {
@@ -159,12 +158,12 @@ static uint32_t add_user(UserTable *t, Span name) {
         return i;
 }
 
-uint32_t user_table_intern(UserTable *t, Span name, uint32_t likely) {
+uint32_t user_table_intern(UserTable *t, Span name) {
         uint32_t user;
 
         if (name.size == 0)
                 return USER_NONE;
-        user = find(t, name, likely);
+        user = user_table_find(t, name);
         if (user == USER_NONE)
                 user = add_user(t, name);
         if (user != USER_NONE)

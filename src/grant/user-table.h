@@ -38,10 +38,11 @@ uint32_t user_table_expect(const UserTable *t, Span name);
 void user_table_expect_item(const UserTable *t, uint32_t hash);
 
 /* Finds a user by name, ASCII case folded, names cut at 255 bytes; user_table_intern() makes one if need be
- * and counts a reference to it, which user_table_unref() takes back. `likely` is a user who may be it and is
- * looked at first, or USER_NONE. Return a number, or USER_NONE (not there, no name, no memory). */
+ * and counts a reference to it, which user_table_unref() takes back. Return a number, or USER_NONE (not
+ * there, no name, no memory). user_table_is_called() says whether a user, or USER_NONE, has this name. */
 uint32_t user_table_find(const UserTable *t, Span name);
-uint32_t user_table_intern(UserTable *t, Span name, uint32_t likely);
+uint32_t user_table_intern(UserTable *t, Span name);
+bool user_table_is_called(const UserTable *t, uint32_t user, Span name);
 void user_table_unref(UserTable *t, uint32_t user);
 Span user_table_name(const UserTable *t, uint32_t user);
 

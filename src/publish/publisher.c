@@ -37,7 +37,7 @@
 #define CREDIT_USEC (500 * USEC_PER_MSEC)
 
 /* A slower machine rather spends more of its time than be slow to be seen, up to a fifth of a core. */
-#define PAUSE_MAX_USEC (40 * USEC_PER_MSEC)
+#define PAUSE_MAX_USEC (32 * USEC_PER_MSEC)
 #define PAUSE_LEAST 4
 
 /* Nor is a delta dear that the daemon was stopped in, or the disk was slow for: the next login is not to

@@ -20,18 +20,24 @@ static void test_names(_unused_ void **state) {
 
         assert_ok(user_table_new(list_of, NULL, &t));
         assert_int_equal(user_table_find(t, SPAN_LITERAL("alice")), USER_NONE);
-        assert_int_equal(user_table_intern(t, SPAN_NONE, USER_NONE), USER_NONE);
-        assert_int_equal(user_table_intern(t, span_make("a\0b", 3), USER_NONE), USER_NONE);
-        alice = user_table_intern(t, SPAN_LITERAL("Alice"), USER_NONE);
-        bob = user_table_intern(t, SPAN_LITERAL("bob"), USER_NONE);
+        assert_int_equal(user_table_intern(t, SPAN_NONE), USER_NONE);
+        assert_int_equal(user_table_intern(t, span_make("a\0b", 3)), USER_NONE);
+        alice = user_table_intern(t, SPAN_LITERAL("Alice"));
+        bob = user_table_intern(t, SPAN_LITERAL("bob"));
         assert_int_not_equal(alice, bob);
-        assert_int_equal(user_table_intern(t, SPAN_LITERAL("aLICE"), USER_NONE), alice);
+        assert_int_equal(user_table_intern(t, SPAN_LITERAL("aLICE")), alice);
+        assert_true(user_table_is_called(t, alice, SPAN_LITERAL("aliCE")));
+        assert_false(user_table_is_called(t, alice, SPAN_LITERAL("bob")));
+        assert_false(user_table_is_called(t, alice, SPAN_LITERAL("alic")));
+        assert_false(user_table_is_called(t, alice, SPAN_NONE));
+        assert_true(user_table_is_called(t, USER_NONE, SPAN_NONE));
+        assert_false(user_table_is_called(t, USER_NONE, SPAN_LITERAL("alice")));
         assert_true(span_equal_string(user_table_name(t, alice), "Alice"));
         assert_null(user_table_name(t, USER_NONE).data);
         /* only ASCII is folded: '[' and '{' are not a letter, nor is what lies above */
         assert_int_equal(user_table_find(t, SPAN_LITERAL("bob\xc4")), USER_NONE);
         memset(name, 'x', sizeof(name));
-        long_one = user_table_intern(t, span_make(name, 300), USER_NONE);
+        long_one = user_table_intern(t, span_make(name, 300));
         assert_int_equal(user_table_find(t, span_make(name, 255)), long_one);
         assert_int_equal(user_table_find(t, span_make(name, 400)), long_one);
         assert_int_equal(user_table_find(t, span_make(name, 254)), USER_NONE);
@@ -53,7 +59,7 @@ static void test_folding(_unused_ void **state) {
         for (int c = 1; c < 256; c++) {
                 char name[] = {(char) c};
 
-                numbers[c] = user_table_intern(t, span_make(name, 1), USER_NONE);
+                numbers[c] = user_table_intern(t, span_make(name, 1));
         }
         for (int a = 1; a < 256; a++)
                 for (int b = 1; b < a; b++)
@@ -79,7 +85,7 @@ static void test_leases(_unused_ void **state) {
                 char name[8];
 
                 (void) snprintf(name, sizeof(name), "u%u", u);
-                users[u] = user_table_intern(t, span_from_string(name), USER_NONE);
+                users[u] = user_table_intern(t, span_from_string(name));
         }
         for (unsigned g = 0; g < GRANTS; g++)
                 lists[g] = LEASE_LIST_INIT;
