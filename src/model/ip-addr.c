@@ -62,10 +62,10 @@ IpNetwork ip_network_of(const IpAddr *addr, unsigned length) {
         unsigned whole = length / 8;
 
         assert(length <= 128);
-        if (whole < sizeof(n.addr.bytes)) {
+        if (whole < sizeof(n.addr.bytes))
                 n.addr.bytes[whole] &= (uint8_t) (0xff00u >> length % 8);
-                memset(n.addr.bytes + whole + 1, 0, sizeof(n.addr.bytes) - whole - 1);
-        }
+        for (unsigned i = whole + 1; i < sizeof(n.addr.bytes); i++)
+                n.addr.bytes[i] = 0;
         return n;
 }
 
