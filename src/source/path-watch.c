@@ -202,6 +202,7 @@ static void on_inotify(PathWatch *w, const struct inotify_event *event) {
 /* Reads all events that there are. */
 static void read_events(PathWatch *w) {
         _Alignas(struct inotify_event) char buf[EVENTS_BYTES];
+        bool others = false; /* not only of files that are written to */
         unsigned reads = 0;
         ssize_t n;
 
@@ -210,13 +211,14 @@ static void read_events(PathWatch *w) {
                         const struct inotify_event *event = (const void *) p;
 
                         on_inotify(w, event);
+                        others |= !find_file(w, event->wd);
                         p += sizeof(*event) + event->len;
                 }
                 if (++reads < READS_MAX)
                         continue;
-                /* somebody makes files as fast as he can, and the loop must turn */
-                w->changed = true;
-                w->seen.others++;
+                /* somebody makes files, or writes, as fast as he can, and the loop must turn */
+                w->changed |= others;
+                w->seen.others += others;
                 return;
         }
 }
@@ -286,10 +288,14 @@ int path_watch_add_file(PathWatch *w, int fd, PathWatchHandler handler) {
 
         if (w->fd < 0) {
                 r = watch(w);
+                if (r >= 0 && w->fd < 0)
+                        r = -EMFILE;
                 if (r >= 0)
-                        r = w->fd >= 0 ? walk(w) : -EMFILE;
-                if (r < 0)
+                        r = walk(w);
+                if (r < 0 && r != -ELOOP)
                         return r;
+                /* nobody has counted what came to be on the way until now */
+                w->changed = true;
         }
         (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
         wd = inotify_add_watch(w->fd, path, IN_MODIFY | IN_ATTRIB);
@@ -325,6 +331,7 @@ bool path_watch_take(PathWatch *w, PathChanges *changes) {
         bool any;
 
         read_events(w);
+        w->written = false;
         any = w->changed;
         if (any)
                 (void) walk(w);

@@ -37,10 +37,11 @@ void path_watch_remove_file(PathWatch *w, int number);
  * be watched only now. The handler is not called. */
 void path_watch_renew(PathWatch *w);
 
-/* Adds to `changes` what has come to be since it was last asked for. Returns true if there was any event of
- * the way since the path was last walked: then what was just found there may be so no more, or may not have
- * been so all the time. Without it, what the path names is what it named when this was last asked, if the
- * directories can be watched. */
+/* Adds to `changes` what has come to be since it was last asked for; whoever asks reads the files that are
+ * watched after it, for what was written to them is not told any more. Returns true if there was any event
+ * of the way since the path was last walked: then what was just found there may be so no more, or may not
+ * have been so all the time. Without it, what the path names is what it named when this was last asked, if
+ * the directories can be watched. */
 bool path_watch_take(PathWatch *w, PathChanges *changes);
 
 PathWatch *path_watch_free(PathWatch *w);

@@ -99,9 +99,11 @@ static int tail_open(SourceFile *f, const char *path, Tail **ret) {
         if (r < 0)
                 return r;
         /* by descriptor: the name may be another file's by now */
-        t->watched = path_watch_add_file(f->path_watch, t->file.fd, on_written);
-        if (t->watched < 0)
-                return t->watched;
+        r = path_watch_add_file(f->path_watch, t->file.fd, on_written);
+        /* where inotify(7) has no room for us, it is read whenever it is looked at */
+        if (r < 0 && r != -EMFILE && r != -ENOSPC)
+                return r;
+        t->watched = MAX(r, -1);
         t->serial = ++f->serials;
         *ret = TAKE_PTR(t);
         return 0;
@@ -631,7 +633,7 @@ static void take_up(SourceFile *f, Tail *t) {
 static int open_named(SourceFile *f, Tail **ret) {
         int r = tail_open(f, f->base.name, ret);
 
-        for (unsigned i = 0; f->path_watch && path_watch_take(f->path_watch, &f->changes); i++) {
+        for (unsigned i = 0; path_watch_take(f->path_watch, &f->changes); i++) {
                 if (i == PASSES_MAX) {
                         f->changes.others += 2;
                         break;
@@ -653,12 +655,22 @@ static void look(SourceFile *f) {
                 on_missing(f, r);
         else {
                 f->gone_since = 0;
-                source_note(&f->base, SOURCE_NOTE_WELL, "%s is open", f->base.name);
+                if (t->watched >= 0)
+                        source_note(&f->base, SOURCE_NOTE_WELL, "%s is open", f->base.name);
+                else
+                        source_note(&f->base, SOURCE_NOTE_TROUBLE,
+                                "%s is read only now and then: inotify(7) has no room for a watch",
+                                f->base.name);
                 if (!same_file(f->current, t->file.position.device, t->file.position.inode))
                         take_up(f, TAKE_PTR(t));
-                else if (n_changes(f) > 0)
+                else {
+                        if (f->current->watched < 0) {
+                                f->current->watched = t->watched;
+                                t->watched = -1;
+                        }
                         /* it has come back, and another one may have been in its place */
-                        f->current->unknown = true;
+                        f->current->unknown |= n_changes(f) > 0;
+                }
                 f->changes = (PathChanges){0};
         }
         want_work(f);
