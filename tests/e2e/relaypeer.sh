@@ -191,12 +191,14 @@ ok "the terminator's own address may relay, for the daemon has been told so" may
 ok "and a client that has not logged in may not, though it comes from there" not relays 203.0.113.18 3101
 ok "relaylock has seen the client" has_said "203.0.113.18: no relaying: absent"
 
-# IPv6 in front, IPv4 behind: what counts is in the header.
+# IPv6 in front, IPv4 behind: what counts is in the header. A login that shares its second with two revocations may
+# count as one before them.
 for base in 3100 3200 3300 3600; do
     ok "IPv6, port $base: a login" log_in 2001:db8::7 $base
     ok "IPv6, port $base: granted, and it relays" wait_until 60 relays 2001:db8::7 $((base + 1))
     must ctl revoke 2001:db8::/64
     ok "IPv6, port $base: revoked, and it does not" not relays 2001:db8::7 $((base + 1))
+    sleep 1
 done
 
 # systemd's Accept=yes instead of tcpserver

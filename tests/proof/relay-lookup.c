@@ -13,6 +13,25 @@ static int any_wait(void) {
 
 #define nanosleep(request, rest) any_wait()
 
+/* ---- model/ip-addr.h: an address is of one family or the other, and stays so ---- */
+
+#define ip_addr_is_v4 by_its_bytes_addr_is_v4
+#define ip_network_is_v4 by_its_bytes_network_is_v4
+#include "model/ip-addr.h"
+#undef ip_addr_is_v4
+#undef ip_network_is_v4
+
+static bool is_v4;
+
+static bool ip_addr_is_v4(const IpAddr *addr) {
+        read_bytes(addr->bytes, sizeof(addr->bytes));
+        return is_v4;
+}
+
+static bool ip_network_is_v4(const IpNetwork *n) {
+        return n->length >= 96 && ip_addr_is_v4(&n->addr);
+}
+
 #include "cdb/relay-lookup.c"
 
 static int any_error(void) {
@@ -87,22 +106,11 @@ int relay_user_decode(Span encoded, char buf[static RELAY_USER_MAX_BYTES]) {
 
 /* ---- model/ip-addr.c ---- */
 
-static bool is_v4;
-
-bool ip_addr_is_v4(const IpAddr *addr) {
-        read_bytes(addr->bytes, sizeof(addr->bytes));
-        return is_v4;
-}
-
 IpNetwork ip_network_of(const IpAddr *addr, unsigned length) {
         IpNetwork n = {*addr, (uint8_t) length};
 
         //@ check length <= 128;
         return n;
-}
-
-bool ip_network_is_v4(const IpNetwork *n) {
-        return n->length >= 96 && ip_addr_is_v4(&n->addr);
 }
 
 const char *ip_network_format(char buf[static IP_TEXT_BYTES], const IpNetwork *n) {
