@@ -28,16 +28,17 @@
  * due when the deltas since the last one have cost as much as it did: at most twice the best that could have
  * been done, on any machine and table, without a constant. Pausing PAUSE × D after each delta bounds the
  * deltas to 1/(PAUSE + 1) of a core, and the bases, which then cost the same, too: 2/25 = 8% in all, however
- * many logins there are. With less of a pause a million grants and 1,000 new ones a second, beside 10,000
- * repeated, cost more than a fifth of a core; with more a change would be seen late. */
+ * many logins there are. */
 #define PAUSE 24
 
 /* What was not spent in quiet times, up to so much of it, may be spent at once: a few hundred logins a
  * second wait for no pause at all. */
 #define CREDIT_USEC (500 * USEC_PER_MSEC)
 
-/* A slower machine rather spends more of its time than be slow to be seen, up to a fifth of a core. */
-#define PAUSE_MAX_USEC (32 * USEC_PER_MSEC)
+/* A slower machine rather spends more of its time than be slow to be seen, up to a fifth of a core. With 32
+ * ms a million grants and 1,000 new ones a second, beside 10,000 repeated, cost a fifth of a core in all;
+ * with 40 ms a change was seen after more than 50 ms. */
+#define PAUSE_MAX_USEC (36 * USEC_PER_MSEC)
 #define PAUSE_LEAST 4
 
 /* Nor is a delta dear that the daemon was stopped in, or the disk was slow for: the next login is not to
