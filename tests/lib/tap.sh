@@ -56,7 +56,7 @@ ok() { # DESCRIPTION CMD...
     local what=$1 out rc=0
     shift
     out=$("$@" 2>&1) || rc=$?
-    result "$((rc != 0))" "$what" || diag "failed ($rc): $*"$'\n'"$out"
+    result "$((rc != 0))" "$what" || { diag "failed ($rc): $*"$'\n'"$out" && return 1; }
 }
 
 not() { ! "$@"; }
