@@ -306,12 +306,14 @@ static int record_provenance(const Record *record, Provenance *ret) {
  * a wall clock that has been set back since must not make it younger. */
 static usec_t latest_time(JournalReader *j, usec_t stamp, usec_t now) {
         usec_t logged, monotonic = time_monotonic(), age;
+        sd_id128_t boot;
         Span machine;
-        int r = sd_journal_get_monotonic_usec(j->journal, &logged, NULL);
 
-        if (r >= 0)
+        if (sd_id128_is_null(j->boot) || sd_journal_get_monotonic_usec(j->journal, &logged, &boot) < 0)
+                return now;
+        if (sd_id128_equal(boot, j->boot))
                 age = monotonic > logged ? monotonic - logged : 0;
-        else if (r != -ESTALE || stamp <= now)
+        else if (stamp <= now)
                 return now;
         else
                 /* of an earlier boot; another machine's clock may well be ahead of ours */

@@ -18,6 +18,7 @@ typedef struct JournalReader {
         const char *journal_namespace;     /* borrowed; NULL: the default one */
         bool trusted;                      /* entries of other machines are believed like our own */
         char machine[SD_ID128_STRING_MAX]; /* ours; "": not known, and no entry is */
+        sd_id128_t boot;                   /* ours; null: not known */
         sd_journal *journal;               /* NULL: closed */
         sd_journal *streams; /* a second reader, for looking back in one stream; NULL until it is needed */
         bool streams_stale;  /* it did not find the last entry that it was asked for */

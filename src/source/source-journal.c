@@ -264,10 +264,12 @@ static int seek(SourceJournal *j) {
 
 /* Whether the current entry, and all before it, could be read when we last heard of new files. */
 static bool is_settled(SourceJournal *j) {
+        sd_id128_t boot;
         usec_t t;
 
-        return sd_journal_get_monotonic_usec(j->reader.journal, &t, NULL) < 0 || /* of an earlier boot */
-               t + SETTLED_USEC < j->heard;
+        return sd_journal_get_monotonic_usec(j->reader.journal, &t, &boot) < 0 ||
+               t + SETTLED_USEC < j->heard ||
+               (!sd_id128_is_null(j->reader.boot) && !sd_id128_equal(boot, j->reader.boot));
 }
 
 /* The number that journald has given to the entry of this cursor. */
@@ -476,12 +478,26 @@ static void detach(SourceJournal *j) {
         j->event = sd_event_unref(j->event);
 }
 
+/* The unit's sandbox hides what sd_id128_get_boot(3) reads, so the unit tells (systemd.unit(5), %b). */
+static void find_boot(SourceJournal *j) {
+        const char *told = getenv("AUTHRELAY_BOOT_ID");
+
+        if (sd_id128_get_boot(&j->reader.boot) >= 0 ||
+                (told && sd_id128_from_string(told, &j->reader.boot) >= 0))
+                return;
+        j->reader.boot = SD_ID128_NULL;
+        source_note(&j->base, SOURCE_NOTE_WARNING,
+                "nobody tells which boot this is (AUTHRELAY_BOOT_ID): entries that were logged while the "
+                "clock was ahead count as logged when they are read");
+}
+
 static int attach(SourceJournal *j, sd_event *event) {
         sd_id128_t machine;
         int r;
 
         if (sd_id128_get_machine(&machine) >= 0)
                 (void) sd_id128_to_string(machine, j->reader.machine);
+        find_boot(j);
         bus_guard_install();
         j->event = sd_event_ref(event);
         r = turn_new(event, on_work, j, &j->work);
