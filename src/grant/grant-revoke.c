@@ -13,12 +13,12 @@ static uint64_t keep_until(const GrantTable *t, uint64_t now) {
         return now + MAX(t->policy->ttl, (uint32_t) KEEP_SECONDS);
 }
 
-/* A grant of this second can bear the next one, see grant_table_login(). Once it is taken away it must not
- * come back from the state as a later one: then the revocation bears it, too. */
-static usec_t revocation_time(const Grant *g, usec_t now) {
-        usec_t last = (usec_t) g->last * USEC_PER_SEC;
+/* A grant of this second can bear the next one, see grant_table_login(). It must not come back from the
+ * state as a later one, whether it is still here or has ended already: then the revocation bears it, too. */
+static usec_t revocation_time(const GrantTable *t, usec_t now) {
+        usec_t ahead = (usec_t) t->ahead * USEC_PER_SEC;
 
-        return last > now && last <= now + USEC_PER_SEC ? last : now;
+        return ahead > now && ahead <= now + USEC_PER_SEC ? ahead : now;
 }
 
 /* True if there is a grant of this number, and it lies in the network (NULL: any). */
@@ -32,20 +32,10 @@ static bool is_inside(const GrantTable *t, uint32_t i, const IpNetwork *network)
         return !network || ip_network_contains(network, &own);
 }
 
-/* Of all grants of a network, or of all (NULL). */
-static usec_t revocation_time_inside(const GrantTable *t, const IpNetwork *network, usec_t now) {
-        usec_t at = now;
-
-        for (uint32_t i = 0; i < t->n; i++)
-                if (is_inside(t, i, network))
-                        at = MAX(at, revocation_time(grant_store_at(t, i), now));
-        return at;
-}
-
 void grant_table_take_away(GrantTable *t, uint32_t i, const char *reason, usec_t now, int *error) {
         const Grant *g = grant_store_at(t, i);
         Revocation revocation = {
-                grant_store_network(t, g), revocation_time(g, now), 0, keep_until(t, now / USEC_PER_SEC), 0};
+                grant_store_network(t, g), revocation_time(t, now), 0, keep_until(t, now / USEC_PER_SEC), 0};
         int r = revocation_table_put(t->revocations, &revocation);
 
         if (r < 0)
@@ -68,7 +58,7 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
         /* an IPv6 client, or a part of its prefix, stands for the prefix that was granted */
         IpNetwork own = policy_network_of(t->policy, &network->addr);
         IpNetwork target = network->length > own.length ? own : *network;
-        Revocation revocation = {target, now, 0, keep_until(t, now / USEC_PER_SEC), 0};
+        Revocation revocation = {target, revocation_time(t, now), 0, keep_until(t, now / USEC_PER_SEC), 0};
         uint32_t i = grant_store_find(t, &target);
         GrantEvent event = {
                 .type = GRANT_EVENT_REVOKED,
@@ -80,10 +70,6 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
         };
         int r, ended = 0;
 
-        if (target.length < 128)
-                revocation.at = revocation_time_inside(t, &target, now);
-        else if (i != HASH_INDEX_NONE)
-                revocation.at = revocation_time(grant_store_at(t, i), now);
         /* if it can't be noted, what there is ends all the same */
         r = revocation_table_put(t->revocations, &revocation);
         if (target.length < 128)
@@ -126,7 +112,7 @@ static int revoke_named(GrantTable *t, Span user, usec_t now, int *error) {
 int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now) {
         uint32_t number, i;
         int r = revocation_table_put_user(
-                    t->revocations, user, now, block, keep_until(t, now / USEC_PER_SEC)),
+                    t->revocations, user, revocation_time(t, now), block, keep_until(t, now / USEC_PER_SEC)),
             ended;
 
         if (r == -EINVAL)
@@ -144,7 +130,7 @@ int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now) {
 int grant_table_revoke_all(GrantTable *t, usec_t now) {
         int ended = (int) t->used;
 
-        revocation_table_put_all(t->revocations, revocation_time_inside(t, NULL, now));
+        revocation_table_put_all(t->revocations, revocation_time(t, now));
         for (uint32_t i = 0; i < t->n; i++)
                 if (is_inside(t, i, NULL))
                         grant_table_end(t, i, GRANT_EVENT_REVOKED, "all were revoked by hand");

@@ -128,8 +128,11 @@ static bool restore(GrantTable *t, const SavedGrant *saved, Span user, uint64_t 
         uint32_t i = grant_store_find(t, &saved->network);
         Grant *g;
 
+        if (saved->last > now)
+                t->ahead = (uint32_t) now + 1;
         *ret = i;
-        if (saved->until <= now || grant_table_judge_again(t, &saved->network, saved->manual, user) ||
+        if (saved->until <= now ||
+                grant_table_judge_again(t, &saved->network, saved->manual, saved->unnamed, user) ||
                 /* who grants by hand may do it for a blocked user, too */
                 revocation_table_refuses(t->revocations, &host, saved->manual ? SPAN_NONE : user,
                         (usec_t) saved->last * USEC_PER_SEC, now))
@@ -157,7 +160,8 @@ static bool restore(GrantTable *t, const SavedGrant *saved, Span user, uint64_t 
         }
         *ret = i;
         grant_table_bound(t, i, now);
-        g->until = g->manual ? manual_table_get(&t->manual, i) : grant_table_publishable(t, g, now);
+        g->until = g->manual ? manual_table_get(&t->manual, i)
+                             : MIN(grant_table_publishable(t, g, now), grant_table_longest(t, g));
         g->published = grant_table_publishable(t, g, now);
         grant_store_sift(t, g->heap);
         if (g->manual) {
@@ -435,7 +439,6 @@ void grant_table_restore(
         char name[RELAY_USER_MAX_BYTES];
         int size = relay_user_decode(entry->user, name);
         Span user = size > 0 ? span_make(name, (size_t) size) : SPAN_NONE;
-        bool by_user = t->policy->users.n > 0 || t->policy->deny_users.n > 0;
         Grant *known;
         uint32_t i;
 
@@ -444,14 +447,12 @@ void grant_table_restore(
                 return;
         g.pattern = grant_store_name(t, entry->how, 0);
         g.manual = span_equal_string(entry->how, "manual");
+        g.unnamed = !g.manual && user.size == 0;
         g.last = g.until > ttl ? g.until - ttl : 0;
         i = find_in_order(t, &g.network);
         if (i == HASH_INDEX_NONE) {
-                /* one without a name can't be judged by it; the log since the state was saved is read again
-                 */
-                if (user.size > 0 || g.manual || !by_user)
-                        (void) restore(t, &g, user, now, &i);
-                if (user.size == 0)
+                (void) restore(t, &g, user, now, &i);
+                if (g.unnamed)
                         note_unnamed(t, i, g.until, is_forgotten);
                 return;
         }
@@ -460,8 +461,12 @@ void grant_table_restore(
         if (grant_store_is_unsure(t, known) && g.until <= now + t->policy->ttl + 1)
                 known->published = MAX(known->published, MIN(g.until, known->until));
         /* the state knew it, but not its latest login */
-        if (g.until <= grant_store_at(t, i)->until || g.until > now + t->policy->ttl + 1)
+        if (g.until <= known->until || (!g.manual && g.last <= known->last) ||
+                g.until > now + t->policy->ttl + 1 ||
+                grant_table_judge_again(t, &g.network, g.manual, g.unnamed, user))
                 return;
+        if (g.last > now)
+                t->ahead = (uint32_t) now + 1;
         if (g.manual) {
                 known->manual = true;
                 /* without memory it lasts as long as a login's */
@@ -470,11 +475,11 @@ void grant_table_restore(
                 grant_store_set_pattern(known, g.pattern);
                 (void) grant_table_note_wide(t, i);
         }
-        known->until = g.until;
         known->last = MAX(known->last, g.last);
+        known->until = g.manual ? g.until : MIN(g.until, grant_table_longest(t, known));
         known->published = grant_table_publishable(t, known, now);
         grant_store_sift(t, known->heap);
-        if (user.size == 0)
+        if (g.unnamed)
                 note_unnamed(t, i, g.until, is_forgotten);
         else if (!g.manual)
                 note_user(t, i, user);

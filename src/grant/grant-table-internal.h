@@ -28,7 +28,7 @@ typedef struct Grant {
 
         uint32_t service : 9, pattern : 10, source : 10; /* in names */
         uint32_t manual : 1;
-        /* somebody has logged in before a crash: a log will tell who; or none can */
+        /* published before a crash, and it is not known for whom: a log will tell; or none can */
         uint32_t unnamed : 1, forgotten : 1;
         uint32_t user; /* whose login was the last */
         uint32_t until, since, last, published;
@@ -58,6 +58,7 @@ struct GrantTable {
         uint32_t *wide; /* grants by hand for more than one host */
         uint32_t n_wide;
         bool manual_known;        /* the grants by hand have been taken back, all of them */
+        uint32_t ahead;           /* seconds: the next one, if a grant of this one has borne it */
         uint32_t restored_at;     /* seconds: when the published files were merged in */
         uint32_t next_restored;   /* the number of the grant that may be the next of those */
         uint32_t forgotten_until; /* seconds: then logins from before that have lost their force */
@@ -123,7 +124,9 @@ int grant_table_note_wide(GrantTable *t, uint32_t i);
 void grant_table_take_away(GrantTable *t, uint32_t i, const char *reason, usec_t now, int *error);
 /* Tells the listener that the grant has ended, and removes it. */
 void grant_table_end(GrantTable *t, uint32_t i, GrantEventType type, const char *reason);
-/* Why a grant may no longer be, or NULL; of one by hand, what was given by hand. */
-const char *grant_table_judge_again(const GrantTable *t, const IpNetwork *network, bool manual, Span user);
+/* Why a grant may no longer be, or NULL; of one by hand, what was given by hand. `unnamed`: the user is not
+ * known. */
+const char *grant_table_judge_again(
+        const GrantTable *t, const IpNetwork *network, bool manual, bool unnamed, Span user);
 /* True if something wider than the network is allowed. */
 bool grant_table_is_inside_wider(const GrantTable *t, const IpNetwork *network);

@@ -228,6 +228,9 @@ static void shorten(GrantTable *t, uint32_t i, uint64_t time, uint64_t now) {
 
         if (g->manual)
                 return;
+        /* it was published for that session */
+        if (time >= g->last)
+                g->unnamed = false;
         g->last = MAX(g->last, (uint32_t) MIN(time, now));
         g->until = MIN(g->until, grant_table_longest(t, g));
         if (g->until <= now)
@@ -285,14 +288,14 @@ static const char *refuses(const GrantTable *t, const Login *login, const IpNetw
 }
 
 /* A user was revoked after a crash and before the log was read again: it may be his login that the grant was
- * published for. Or that was one after the revocation, which is read again yet: so nothing but the
- * revocation of the user refuses it. */
+ * published for, unless that was later than the revocation. */
 static void end_unnamed(GrantTable *t, const IpNetwork *network, const Login *login, uint64_t now) {
         uint32_t i = grant_store_find(t, network);
+        const Grant *g = i == HASH_INDEX_NONE ? NULL : grant_store_at(t, i);
 
-        if (i != HASH_INDEX_NONE && grant_store_at(t, i)->unnamed &&
-                login->time / USEC_PER_SEC <= t->restored_at &&
-                revocation_table_refuses_user(t->revocations, login->user, login->time, now))
+        if (g && g->unnamed && login->time / USEC_PER_SEC <= t->restored_at &&
+                revocation_table_refuses_user(
+                        t->revocations, login->user, (usec_t) g->last * USEC_PER_SEC, now))
                 grant_table_end(t, i, GRANT_EVENT_REVOKED, "its user was revoked by hand");
 }
 
@@ -346,10 +349,15 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         if (revocation_table_refuses(t->revocations, &host, login->user, at * USEC_PER_SEC, now)) {
                 at++;
                 until++;
+                if (at > now)
+                        t->ahead = (uint32_t) at;
         }
-        /* read again, it is the one that was published */
-        if (at >= g->last && at <= t->restored_at)
-                g->unnamed = g->forgotten = false;
+        if (at >= g->last) {
+                g->unnamed = false;
+                /* read again, it is the one that was published */
+                if (at <= t->restored_at)
+                        g->forgotten = false;
+        }
         g->last = MAX(g->last, (uint32_t) at);
         g->until = MAX(g->until, (uint32_t) until);
         open_session(t, i, login);
@@ -428,6 +436,7 @@ int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span 
         if (revocation_table_refuses(t->revocations, network, user, second * USEC_PER_SEC, second)) {
                 second++;
                 until++;
+                t->ahead = (uint32_t) second;
         }
         g = grant_store_at(t, i);
         g->manual = true;
@@ -452,11 +461,28 @@ void grant_table_expect_more(GrantTable *t) {
         t->behind = true;
 }
 
+/* A line that has not come by now has gone, or can't be believed a second time. What was published for an
+ * open session has a later end than its line says. */
+static void forget_unnamed(GrantTable *t) {
+        for (uint32_t i = 0; i < t->n; i++) {
+                Grant *g = grant_store_at(t, i);
+
+                if (grant_store_is_free(g) || !g->unnamed)
+                        continue;
+                g->unnamed = session_list_is_empty(&g->sessions);
+                if (!g->unnamed)
+                        continue;
+                g->forgotten = true;
+                t->forgotten_until = MAX(t->forgotten_until, g->until);
+        }
+}
+
 void grant_table_note_read(GrantTable *t, uint64_t now) {
         t->read_to = (uint32_t) now;
         if (!t->behind)
                 return;
         t->behind = false;
+        forget_unnamed(t);
         grant_store_sift_all(t);
         for (uint32_t i = 0; session_table_count(t->sessions) > 0 && i < t->n; i++) {
                 const Grant *g = grant_store_at(t, i);
@@ -483,13 +509,16 @@ uint64_t grant_table_next_due(const GrantTable *t) {
         return t->used > 0 ? grant_store_due(t, grant_store_first(t)) : UINT64_MAX;
 }
 
-const char *grant_table_judge_again(const GrantTable *t, const IpNetwork *network, bool manual, Span user) {
+const char *grant_table_judge_again(
+        const GrantTable *t, const IpNetwork *network, bool manual, bool unnamed, Span user) {
         if (manual)
                 return policy_refuses_manual(t->policy, network);
         /* whatever is never granted inside it is published only as far as its length is the policy's */
         if (network->length < policy_network_of(t->policy, &network->addr).length)
                 return "its network is wider than what is granted now (IPv6Prefix=, or a network of this "
                        "host)";
+        if (unnamed && policy_is_by_user(t->policy))
+                return "since a crash its user is not known, and Users= or DenyUsers= is set";
         return policy_refuses(t->policy, &network->addr, user);
 }
 
@@ -513,7 +542,7 @@ static void judge_longer(GrantTable *t, uint32_t i) {
         IpNetwork network = grant_store_network(t, g);
 
         if (g->until <= manual_table_get(&t->manual, i) ||
-                !policy_refuses(t->policy, &network.addr, user_table_name(t->users, g->user)))
+                !grant_table_judge_again(t, &network, false, g->unnamed, user_table_name(t->users, g->user)))
                 return;
         g->until = manual_table_get(&t->manual, i);
         grant_table_set_user(t, g, SPAN_NONE);
@@ -529,7 +558,8 @@ void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
                 if (grant_store_is_free(g))
                         continue;
                 network = grant_store_network(t, g);
-                reason = grant_table_judge_again(t, &network, g->manual, user_table_name(t->users, g->user));
+                reason = grant_table_judge_again(
+                        t, &network, g->manual, g->unnamed, user_table_name(t->users, g->user));
                 if (reason) {
                         grant_table_end(t, i, GRANT_EVENT_REVOKED, reason);
                         continue;

@@ -162,6 +162,10 @@ const char *policy_refuses(const Policy *p, const IpAddr *address, Span user) {
         return NULL;
 }
 
+bool policy_is_by_user(const Policy *p) {
+        return p->users.n > 0 || p->deny_users.n > 0;
+}
+
 const char *policy_refuses_manual(const Policy *p, const IpNetwork *network) {
         if (network->length < (ip_network_is_v4(network) ? WIDEST_V4 : WIDEST_V6))
                 return "a network wider than /8 (IPv6: /32) is never granted";

@@ -48,6 +48,9 @@ const char *policy_refuses(const Policy *p, const IpAddr *address, Span user);
 /* The same for a grant made by hand: whoever makes it knows about private addresses and users. */
 const char *policy_refuses_manual(const Policy *p, const IpNetwork *network);
 
+/* True if it depends on the user who is granted: Users= or DenyUsers= is set. */
+bool policy_is_by_user(const Policy *p);
+
 /* True if logins of this user may come from any number of addresses, or to this address from any of users.
  */
 bool policy_is_shared_user(const Policy *p, Span user);

@@ -51,6 +51,7 @@ class Event:
     sure:    the daemon sees it, or has acknowledged it
     settled: it was published at a quiet point
     saved:   it was settled when the daemon stopped well, so it is in the state, and need not be read again
+    passed:  it may have been read when the daemon stopped well, and then it is not read again
     session_sure: the daemon cannot have forgotten that the session is open
     named:   the daemon knows whose login it was
     longer:  when it crashed, more was published than the login itself gives: its session was open, or TTL= had changed. Who
@@ -71,7 +72,7 @@ class Event:
         self.session_sure = self.named = self.timed = True
         self.longer = False
         self.settled = more.get("settled", False)
-        self.saved = self.again = False
+        self.saved = self.passed = self.again = False
         self.source = more.get("source")  # the input it came by: its sessions, streams and halves are its own
         self.stream = more.get("stream")  # one that can be torn
         self.halves = more.get("halves", False)
@@ -266,13 +267,18 @@ class Model:
             if not e.settled:
                 e.settled = True
                 e.late = min(e.late, now)
-            e.named |= self.can_be_read_again(e) and not e.longer
+            e.named |= self.can_be_read_again(e) and not (e.longer or self.may_be_doubted(e))
             for f in e.files:
                 f.seen = True
 
     @staticmethod
     def can_be_read_again(event):
         return bool(event.files) and not event.is_lost() and not event.is_read_once()
+
+    @staticmethod
+    def may_be_doubted(event):
+        """Read again, it may not be believed."""
+        return event.halves or event.stream
 
     def crash(self):
         """What was published is known, but not by whose login, if that is not published."""
@@ -290,24 +296,32 @@ class Model:
         for e in self.events():
             e.timed = False
 
-    def start_to_read(self):
-        """The daemon is started. A grant without a name can't be judged by it; it comes back with its line."""
+    def judge_again(self, is_start):
+        """The daemon looks at its policy. A grant without a name can't be judged by it, and ends, with all that it was
+        given for; with the line, if that is read then, it comes back.
+        """
         if not self.policy().deny_users:
             return
-        for e in self.events():
-            if not e.named:
+        for events in self.addresses.values():
+            logins = [e for e in events if e.kind == "login"]
+            if all(e.named for e in logins):
+                continue
+            for e in logins:
+                is_read = e.named or e.passed if is_start else e.named or e.longer or self.may_be_doubted(e)
                 e.settled = False
-                e.sure &= self.can_be_read_again(e)
+                e.sure &= self.can_be_read_again(e) and not is_read
+                e.named = True
 
     def save(self):
         """The daemon has stopped well, and its state is on the disk."""
         for e in self.events():
             e.saved |= e.settled and not e.again
+            e.passed = True
 
     def gap(self, source):
         """Lines of it may be missing: one half of what takes two, and the first of a stream that can be torn."""
         for e in self.events():
-            if not e.settled and e.source == source and (e.halves or e.stream):
+            if not e.settled and e.source == source and self.may_be_doubted(e):
                 e.sure = False
 
     def destroy(self, place, is_open):
@@ -339,7 +353,7 @@ class Model:
             if not e.files:
                 continue
             # where a file was missed, what takes two lines and the first of a stream that can be torn do not count
-            if not e.settled and (e.halves or e.stream):
+            if not e.settled and self.may_be_doubted(e):
                 e.sure = False
             if e.is_lost() or e.is_read_once():
                 e.session_sure = False

@@ -163,7 +163,7 @@ class Schedule:
         return ttl
 
     def spawn(self):
-        self.model.start_to_read()
+        self.model.judge_again(is_start=True)
         for i in self.inputs:
             i.before_start()
         self.note_ttl()
@@ -513,9 +513,11 @@ class Schedule:
             if client not in clients:
                 self.model.add(client, Event("revoke", begun, end=held, sure=False))
         for client in clients:
-            # without published names the daemon does not know whose a grant is of which the line is gone
+            # without published names the daemon does not know whose a grant is of which the line is not read yet, or one by
+            # hand of which it said that it could not be saved
             lost = by_user and not self.publish_users and any(
-                not e.named or (e.kind in ("login", "grant") and not e.saved and not self.model.can_be_read_again(e))
+                (self.restarted and (not e.named or (e.kind in ("login", "grant") and not e.saved and not self.model.can_be_read_again(e))))
+                or (e.kind == "grant" and not e.sure)
                 for e in self.model.addresses.get(client.network, [])
             )
             self.model.add(client, Event(kind, begun, end=held, sure=rc == 0 and not lost))
@@ -552,11 +554,12 @@ class Schedule:
         lot = self.random.random()
         if self.daemon.state != "up" or not self.blocked:
             return
-        user = self.blocked.pop(int(lot * len(self.blocked)))
+        user = self.blocked[int(lot * len(self.blocked))]
+        self.blocked = [u for u in self.blocked if u != user]
         begun = time.time()
         rc, out, err = self.daemon.ctl("unblock", user)
         self.daemon.alive()
-        if rc != 0 and not self.full and user not in self.blocked:
+        if rc != 0 and not self.full:
             # it may have been unblocked before, or the block have been lost with a full disk
             self.note(f"unblock {user}: {err.strip()}")
         for client in [*self.model.clients.values()]:
@@ -631,6 +634,7 @@ class Schedule:
         if (rc == 0) == (kind == "broken"):
             raise Failure(f"reload, {kind}: {rc} {err}")
         if kind == "policy":
+            self.model.judge_again(is_start=False)
             self.model.policies[-1].sure = not self.full
             self.published_ttl = self.note_ttl()
             self.count("policies")

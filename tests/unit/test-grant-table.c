@@ -1237,6 +1237,37 @@ static void test_restore_manual(void **state) {
         assert_int_equal(view.until, until + 100);
 }
 
+/* Kept as one of the next second, it was saved, ended for another reason, and so was not there when it was
+ * revoked: after a crash it came back. */
+static void test_same_second_ended_before(void **state) {
+        for (int by_user = 0; by_user < 2; by_user++) {
+                _cleanup_(byte_writer_done) ByteWriter saved = BYTE_WRITER_INIT,
+                                                       revocations = BYTE_WRITER_INIT;
+                Fixture *f = *state;
+                Login login = test_login("192.0.2.7", "alice", AT(T0) + 600000);
+
+                renew(f);
+                assert_ok(grant_table_revoke_all(f->table, AT(T0) + 500000));
+                assert_int_equal(grant_table_login(f->table, &login, T0), GRANT_NEW);
+                grant_table_encode(f->table, &saved);
+                assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("alice")));
+                grant_table_set_policy(f->table, &f->policy, T0);
+                assert_false(has(f, "192.0.2.7", NULL));
+                if (by_user)
+                        assert_ok(grant_table_revoke_user(
+                                f->table, SPAN_LITERAL("alice"), false, AT(T0) + 700000));
+                else
+                        assert_ok(grant_table_revoke_all(f->table, AT(T0) + 700000));
+                grant_table_encode_revocations(f->table, &revocations);
+                string_list_done(&f->policy.deny_users);
+                renew(f);
+                assert_true(grant_table_decode_revocations(
+                        f->table, span_make(revocations.data, revocations.size)));
+                assert_true(grant_table_decode(f->table, span_make(saved.data, saved.size), AT(T0 + 2)));
+                assert_false(has(f, "192.0.2.7", NULL));
+        }
+}
+
 /* What is left of it after a crash is what was published: that must be later than the revocation, too. */
 static void test_same_second_restored(void **state) {
         Fixture *f = *state;
@@ -1613,10 +1644,100 @@ static void test_unnamed_after_revocation(void **state) {
         published(f, "192.0.2.3", "", T0 + 100 + TTL, T0 + 200);
         assert_true(has(f, "192.0.2.3", NULL));
         assert_int_equal(login_at(f, "192.0.2.3", "carol", T0 + 40, T0 + 201), GRANT_REFUSED);
-        assert_int_equal(login_at(f, "192.0.2.3", "carol", T0 + 100, T0 + 201), GRANT_NEW);
+        assert_true(has(f, "192.0.2.3", NULL));
+        assert_int_equal(login_at(f, "192.0.2.3", "carol", T0 + 100, T0 + 201), GRANT_EXTENDED);
         /* and once more, now that the name is known */
         assert_int_equal(login_at(f, "192.0.2.3", "carol", T0 + 40, T0 + 202), GRANT_REFUSED);
         assert_true(has(f, "192.0.2.3", NULL));
+}
+
+/* Users= or DenyUsers= came by a reload, and what nobody can be asked of stayed. */
+static void test_judged_by_user_after_crash(void **state) {
+        Fixture *f = *state;
+        Login logout = test_login("192.0.2.4", "alice", AT(T0 + 120));
+
+        f->policy.max_session = 20 * TTL;
+        grant_table_expect_more(f->table);
+        for (unsigned i = 1; i <= 5; i++) {
+                char text[32];
+
+                (void) snprintf(text, sizeof(text), "192.0.2.%u", i);
+                published(f, text, "", T0 + 100 + TTL, T0 + 200);
+        }
+        published(f, "192.0.2.6", "alice", T0 + 100 + TTL, T0 + 200);
+        assert_ok(add(f, "192.0.2.7", 0, T0 + 200, NULL));
+        /* the log tells of some: a login, one with a session that was still open, one that has logged out */
+        assert_int_equal(login_at(f, "192.0.2.1", "alice", T0 + 100, T0 + 201), GRANT_EXTENDED);
+        assert_int_equal(login_with(f, "192.0.2.3", "k3", T0 + 50, T0 + 201), GRANT_EXTENDED);
+        assert_int_equal(login_with(f, "192.0.2.4", "k4", T0 + 50, T0 + 201), GRANT_EXTENDED);
+        logout.key = SPAN_LITERAL("k4");
+        grant_table_logout(f->table, &logout, T0 + 201);
+        grant_table_note_read(f->table, T0 + 202);
+        assert_int_equal(login_at(f, "192.0.2.5", "alice", T0 + 210, T0 + 210), GRANT_EXTENDED);
+        assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("eve")));
+        grant_table_set_policy(f->table, &f->policy, T0 + 220);
+        assert_int_equal(f->heard.n[GRANT_EVENT_REVOKED], 1);
+        assert_string_equal(f->heard.network, "192.0.2.2");
+        assert_true(strstr(f->heard.reason, "not known") != NULL);
+        assert_int_equal(grant_table_count(f->table), 6);
+        /* nor does a state from before bring it back */
+        published(f, "192.0.2.2", "", T0 + 100 + TTL, T0 + 230);
+        reload(f, T0 + 230);
+        assert_int_equal(grant_table_count(f->table), 6);
+}
+
+/* A state that was saved before such a reload. */
+static void test_unnamed_saved(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter saved = BYTE_WRITER_INIT;
+        Fixture *f = *state;
+
+        published(f, "192.0.2.1", "", T0 + 100 + TTL, T0 + 200);
+        assert_int_equal(login_at(f, "192.0.2.2", "alice", T0 + 100, T0 + 200), GRANT_NEW);
+        grant_table_encode(f->table, &saved);
+        assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("eve")));
+        crash(f, &saved, T0 + 220);
+        assert_false(has(f, "192.0.2.1", NULL));
+        assert_true(has(f, "192.0.2.2", NULL));
+        /* and it is not longer for somebody unknown */
+        published(f, "192.0.2.2", "", T0 + 150 + TTL, T0 + 220);
+        grant_table_note_read(f->table, T0 + 220);
+        expire(f, T0 + 100 + TTL);
+        assert_false(has(f, "192.0.2.2", NULL));
+}
+
+/* The line has gone, so it may have been anybody's: a revoked user's, too. */
+static void test_line_has_gone(void **state) {
+        Fixture *f = *state;
+
+        grant_table_expect_more(f->table);
+        published(f, "192.0.2.1", "", T0 + 100 + TTL, T0 + 200);
+        published(f, "192.0.2.2", "", T0 + 100 + TTL, T0 + 200);
+        assert_int_equal(login_at(f, "192.0.2.2", "alice", T0 + 100, T0 + 201), GRANT_EXTENDED);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0 + 201)), 0);
+        grant_table_note_read(f->table, T0 + 202);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0 + 203)), 1);
+        assert_false(has(f, "192.0.2.1", NULL));
+        assert_true(has(f, "192.0.2.2", NULL));
+}
+
+/* TTL= had changed, and the same login was taken for a later one of somebody else. */
+static void test_same_login_other_ttl(void **state) {
+        _cleanup_(byte_writer_done) ByteWriter saved = BYTE_WRITER_INIT;
+        RelayEntry entry = {.network = net("192.0.2.1"),
+                .verdict = RELAY_ALLOW,
+                .until = T0 + TTL,
+                .how = SPAN_LITERAL("dovecot")};
+        Fixture *f = *state;
+        GrantView view;
+
+        assert_int_equal(login_at(f, "192.0.2.1", "alice", T0, T0), GRANT_NEW);
+        grant_table_encode(f->table, &saved);
+        f->policy.ttl = TTL - 32;
+        crash(f, &saved, T0 + 40);
+        grant_table_restore(f->table, &entry, TTL, true, T0 + 40);
+        assert_true(has(f, "192.0.2.1", &view));
+        assert_int_equal(view.until, T0 + TTL - 32);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0 + 50)), 0);
 }
 
 /* With PublishUsers=yes the record tells of a later user than the state. */
@@ -1785,6 +1906,7 @@ int main(void) {
                 with_table(test_extension),
                 with_table(test_manual),
                 with_table(test_same_second),
+                with_table(test_same_second_ended_before),
                 with_table(test_same_second_restored),
                 with_table(test_revoked_twice_in_a_second),
                 with_table(test_restore_manual),
@@ -1828,6 +1950,10 @@ int main(void) {
                 with_table(test_revoke_user_before_log_is_read),
                 with_table(test_unnamed_no_longer),
                 with_table(test_unnamed_after_revocation),
+                with_table(test_judged_by_user_after_crash),
+                with_table(test_unnamed_saved),
+                with_table(test_line_has_gone),
+                with_table(test_same_login_other_ttl),
                 with_table(test_published_user),
                 with_table(test_same_second_and_tiny_ttl),
                 with_table(test_old_session_after_crash),
