@@ -156,6 +156,7 @@ class Log(Input):
         if split is not None:
             cut = max(1, min(len(line) - 1, int(split * len(line))))
             line, rest = line[:cut], line[cut:]
+        self.broken |= os.fstat(self.writer.fileno()).st_size == 0 and self.follows_half()
         whole = not self.broken
         if not self.append(line):
             return None
@@ -231,6 +232,14 @@ class Log(Input):
             self.compress()
         else:
             self.copytruncate(kind == "refill", between)
+
+    def follows_half(self):
+        """The daemon may take the log's first line for the rest of this, for what came between may be no more."""
+        left = [p.path for p in self.rotated if not p.path.endswith(".gz") and os.path.exists(p.path)]
+        if not left:
+            return False
+        with open(left[0], "rb") as f:
+            return not (b"\n" + f.read()).endswith(b"\n")
 
     def rename(self, kind, between):
         old = self.current
