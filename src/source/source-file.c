@@ -9,13 +9,8 @@
 #include <errno.h>
 
 #include "loop/turn.h"
-#include "source/file-tail.h"
-#include "source/log-siblings.h"
-#include "source/log-stamp.h"
-#include "source/path-watch.h"
+#include "source/source-file-internal.h"
 
-/* More rotations at once than this are not followed one by one. */
-#define OLD_MAX 16
 /* How long a rotated file that nobody writes to is kept open: longer than any syslogd takes to reopen. */
 #define OLD_KEEP_USEC (2 * USEC_PER_MINUTE)
 /* How long a log may be away, as between a rotation and the next line, before it is told. */
@@ -24,50 +19,8 @@
  * as several. */
 #define LINES_AT_ONCE 8192
 #define LINE_UNIT_BYTES 512
-/* Rotated files get new names while they are looked for, and so may the log. */
-#define PASSES_MAX 8
 
-typedef struct Tail {
-        FileTail file;
-        PathWatch *path_watch; /* of the source */
-        int watched;           /* its number there */
-        uint64_t serial;       /* which of all that were ever opened */
-        uint64_t reads;        /* of file.reads, when the older ones were last looked at */
-        bool over;             /* it was cut short: there is nothing more for us */
-        bool unknown;          /* what was written before its next line may not be what was read before it */
-        bool begun;            /* it has been read before its next line */
-        bool follows;          /* its first line was written after the last one of the tail before it */
-        bool within;           /* its first line is the rest of one */
-        bool rewound;          /* it was cut short, and nothing was read of it since */
-} Tail;
-
-typedef struct SourceFile {
-        Source base;
-        LineHeads heads;
-        LogClock clock;
-        sd_event *event;
-        sd_event_source *work;
-        PathWatch *path_watch;
-        Tail *current; /* NULL: the path names no file that can be read */
-        Tail *old[OLD_MAX];
-        size_t n_old;
-        uint64_t serials;    /* given so far */
-        uint64_t last;       /* serial of the tail that the last line was of; 0: not known */
-        usec_t gone_since;   /* 0: the path names something */
-        PathChanges changes; /* of the path, since it was last known what it names */
-        FilePosition *saved; /* from the state, oldest first; gone after attach */
-        size_t n_saved;
-        uint32_t saved_last; /* which of them the last line was of, from 1 on; 0: not known */
-} SourceFile;
-
-/* What became of the file that a position was in. */
-typedef enum Fate {
-        FATE_UNKNOWN, /* what followed the position may be lost, and nobody can tell where it is */
-        FATE_TOLD,    /* it can't be read, and that was told */
-        FATE_WELL,    /* nothing of it is lost */
-} Fate;
-
-static Tail *tail_free(Tail *t) {
+Tail *tail_free(Tail *t) {
         if (!t)
                 return NULL;
         if (t->watched >= 0)
@@ -77,8 +30,6 @@ static Tail *tail_free(Tail *t) {
         return NULL;
 }
 
-DEFINE_CLEANUP(Tail *, tail_free)
-
 static void want_work(SourceFile *f) {
         if (f->work)
                 (void) sd_event_source_set_enabled(f->work, SD_EVENT_ONESHOT);
@@ -86,8 +37,7 @@ static void want_work(SourceFile *f) {
 
 static void on_written(void *userdata);
 
-/* -ENOENT and the like when there is no such file, 0 and a tail at its start otherwise. */
-static int tail_open(SourceFile *f, const char *path, Tail **ret) {
+int tail_open(SourceFile *f, const char *path, Tail **ret) {
         _cleanup_(tail_freep) Tail *t = calloc(1, sizeof(Tail));
         int r;
 
@@ -109,21 +59,20 @@ static int tail_open(SourceFile *f, const char *path, Tail **ret) {
         return 0;
 }
 
-static bool same_file(const Tail *t, uint64_t device, uint64_t inode) {
+bool tail_is_of(const Tail *t, uint64_t device, uint64_t inode) {
         return t && t->file.position.device == device && t->file.position.inode == inode;
 }
 
-static bool is_open(const SourceFile *f, uint64_t device, uint64_t inode) {
-        if (same_file(f->current, device, inode))
+bool source_file_has_open(const SourceFile *f, uint64_t device, uint64_t inode) {
+        if (tail_is_of(f->current, device, inode))
                 return true;
         for (size_t i = 0; i < f->n_old; i++)
-                if (same_file(f->old[i], device, inode))
+                if (tail_is_of(f->old[i], device, inode))
                         return true;
         return false;
 }
 
-/* `unread` is a rotated file whose lines are lost to us, or NULL when nothing may be missing at all. */
-static void note_gap(SourceFile *f, const char *unread) {
+void source_file_note_gap(SourceFile *f, const char *unread) {
         if (unread)
                 source_note(&f->base, SOURCE_NOTE_GAP,
                         "%s was rotated away and can't be read any more; the logins in it are not known",
@@ -156,14 +105,14 @@ static bool has_more(const Tail *t) {
         return !t->over && !file_tail_is_at_end(&t->file);
 }
 
-static void add_old(SourceFile *f, Tail *t) {
+void source_file_add_old(SourceFile *f, Tail *t) {
         size_t i = 0;
 
         if (f->n_old == OLD_MAX) {
                 while (i < OLD_MAX && has_more(f->old[i]))
                         i++;
                 if (i == OLD_MAX) {
-                        note_gap(f, f->base.name);
+                        source_file_note_gap(f, f->base.name);
                         i = 0;
                 }
                 tail_free(take_old(f, i, t));
@@ -200,215 +149,6 @@ static void begin_anew(SourceFile *f, Tail *t) {
         t->within = log_siblings_end_within_line(&siblings, t->file.position.device, t->file.position.inode);
 }
 
-/* ---- rotated files that were missed ---- */
-
-static bool is_among(Tail *const *tails, size_t n, uint64_t device, uint64_t inode) {
-        for (size_t i = 0; i < n; i++)
-                if (same_file(tails[i], device, inode))
-                        return true;
-        return false;
-}
-
-static int compare_modified(const void *a, const void *b) {
-        const Tail *x = *(Tail *const *) a, *y = *(Tail *const *) b;
-        uint64_t p = x->file.position.modified, q = y->file.position.modified;
-
-        return (p > q) - (p < q);
-}
-
-/* Whether this file is being read, or is to be. */
-static bool is_known(const SourceFile *f, const Tail *current, Tail *const *found, size_t n, uint64_t device,
-        uint64_t inode) {
-        return is_open(f, device, inode) || same_file(current, device, inode) ||
-               is_among(found, n, device, inode);
-}
-
-/* Opens what was written since `since` and is not open yet, the newest first, and returns how many they are.
- * A rotation may be at work: a file that is given another name while the names are read may not be seen
- * under any, and a name may be another file's when it is opened. So they are read until they are what they
- * were before. */
-static size_t open_missed(
-        SourceFile *f, usec_t since, Tail *current, LogSiblings *siblings, Tail *found[static OLD_MAX]) {
-        bool settled = false;
-        size_t n = 0;
-
-        for (unsigned pass = 0; !settled && pass < PASSES_MAX; pass++) {
-                _cleanup_(log_siblings_done) LogSiblings before = *siblings;
-
-                log_siblings_find(f->base.name, siblings);
-                settled = pass > 0 && log_siblings_equal(siblings, &before);
-                for (size_t i = siblings->n; i > 0 && siblings->items[i - 1].modified >= since; i--) {
-                        const LogSibling *s = &siblings->items[i - 1];
-                        Tail *t;
-                        int r;
-
-                        if (s->compressed || is_known(f, current, found, n, s->device, s->inode))
-                                continue;
-                        r = n < OLD_MAX ? tail_open(f, s->path, &t) : -EMFILE;
-                        if (r < 0) {
-                                if (r != -ENOENT && settled)
-                                        note_gap(f, s->path);
-                        } else if (is_known(f, current, found, n, t->file.position.device,
-                                           t->file.position.inode))
-                                tail_free(t);
-                        else
-                                found[n++] = t;
-                }
-        }
-        if (!settled)
-                source_note(&f->base, SOURCE_NOTE_GAP,
-                        "%s is rotated faster than its files can be found; logins in them may not be known",
-                        f->base.name);
-        qsort(found, n, sizeof(found[0]), compare_modified);
-        return n;
-}
-
-/* Whether what a compressed file holds is open here, or it is only being made. */
-static bool is_known_compressed(const SourceFile *f, const LogSiblings *siblings, const LogSibling *s) {
-        const char *ending = strrchr(s->path, '.');
-        uint32_t size;
-
-        for (size_t i = 0; ending && i < siblings->n; i++)
-                if (strlen(siblings->items[i].path) == (size_t) (ending - s->path) &&
-                        memcmp(siblings->items[i].path, s->path, (size_t) (ending - s->path)) == 0)
-                        return true;
-        if (!log_sibling_unpacked_size(s->path, &size))
-                return false;
-        for (size_t i = 0; i < f->n_old; i++)
-                if ((uint32_t) file_tail_size(&f->old[i]->file) == size)
-                        return true;
-        return false;
-}
-
-/* Says that a compressed file was not read: from when to when, and how to see what is in it. `skip` is how
- * much of it is known. */
-static void note_compressed(SourceFile *f, const LogSibling *s, usec_t from, uint64_t skip) {
-        char from_text[TIME_TEXT_BYTES], to_text[TIME_TEXT_BYTES];
-        uint32_t size;
-
-        time_stamp_format(from_text, MIN(from, s->modified));
-        time_stamp_format(to_text, s->modified);
-        if (log_sibling_unpacked_size(s->path, &size))
-                source_note(&f->base, SOURCE_NOTE_GAP,
-                        "%s was compressed before it was read; the logins in it are not known, from %s to "
-                        "%s: "
-                        "zcat <%s | tail -c +%" PRIu64 " | authrelayctl explain",
-                        s->path, from_text, to_text, s->path, skip + 1);
-        else
-                source_note(&f->base, SOURCE_NOTE_GAP,
-                        "%s was compressed before it was read; the logins in it are not known, from %s to "
-                        "%s",
-                        s->path, from_text, to_text);
-}
-
-/* Whether it may have been written to after `since`: logrotate gives a compressed file the time of the log
- * in whole seconds. */
-static bool is_since(const LogSibling *s, usec_t since) {
-        return s->modified + (s->modified % USEC_PER_SEC == 0 ? USEC_PER_SEC - 1 : 0) >= since;
-}
-
-/* Whether it is what a position was in, compressed, and had been read to its end. */
-static bool is_complete(const LogSibling *s, const FilePosition *p) {
-        uint32_t size;
-
-        return s->compressed && p->offset > 0 && is_since(s, p->modified) &&
-               log_sibling_unpacked_size(s->path, &size) && size == (uint32_t) p->offset;
-}
-
-static bool has_complete(const LogSiblings *siblings, const FilePosition *p) {
-        for (size_t i = 0; i < siblings->n; i++)
-                if (is_complete(&siblings->items[i], p))
-                        return true;
-        return false;
-}
-
-/* Whether all of a compressed file is known: it is being made, or is open, or was read before. */
-static bool is_read_compressed(
-        const SourceFile *f, const LogSiblings *siblings, const LogSibling *s, const FilePosition *left) {
-        for (size_t i = 0; i < f->n_saved; i++)
-                if (is_complete(s, &f->saved[i]))
-                        return true;
-        return is_complete(s, left) || is_known_compressed(f, siblings, s);
-}
-
-/* The compressed files among the siblings. The oldest is the one that was left unless that is `found`. */
-static Fate judge_compressed(
-        SourceFile *f, const LogSiblings *siblings, const FilePosition *left, bool found) {
-        Fate fate = found || has_complete(siblings, left) ? FATE_WELL : FATE_UNKNOWN;
-        usec_t from = left->modified;
-        unsigned told = 0;
-
-        for (size_t i = 0; i < siblings->n; i++) {
-                const LogSibling *s = &siblings->items[i];
-                bool own = fate == FATE_UNKNOWN;
-
-                if (!s->compressed || !(own ? is_since(s, left->modified) : s->modified > from) ||
-                        is_read_compressed(f, siblings, s, left))
-                        continue;
-                if (told++ < OLD_MAX)
-                        note_compressed(f, s, from, own ? left->offset : 0);
-                if (own)
-                        fate = FATE_TOLD;
-                from = MAX(from, s->modified);
-        }
-        if (told > OLD_MAX)
-                source_note(&f->base, SOURCE_NOTE_GAP, "%s: %u more compressed files were not read",
-                        f->base.name, told - OLD_MAX);
-        return fate;
-}
-
-/* Takes up files that were the log after it was left at a position, and that nobody has read: rotated away
- * between two looks. Some may be of the same moment, for the clock of files is coarse; one read again
- * changes nothing. Of a copy (copytruncate) only what follows the position is read. One may also be a copy
- * of the current file, and what was dropped as the rest of a torn message come again: nobody can tell what
- * precedes what. `found`: the file of the position is open. */
-static void take_missed(
-        SourceFile *f, const FilePosition *left, bool *found, Tail *current, LogSiblings *siblings) {
-        Tail *missed[OLD_MAX];
-        size_t n = open_missed(f, left->modified, current, siblings, missed);
-        /* it may be open already, and have been read before the log was cut short */
-        bool copied = !*found && f->n_old > 0 && file_tail_resembles(&f->old[f->n_old - 1]->file, left);
-        bool follows = *found || copied;
-
-        *found = follows;
-        for (size_t i = 0; i < n; i++) {
-                Tail *t = missed[i];
-
-                if (file_tail_resembles(&t->file, left) && file_tail_skip(&t->file, left) >= 0)
-                        *found = t->begun = true;
-                t->follows = !t->begun && follows && f->n_old > 0;
-                t->unknown = true;
-                follows = true;
-                add_old(f, t);
-        }
-        if (current && (n > 0 || copied)) {
-                current->unknown = true;
-                current->follows = !current->begun;
-        }
-}
-
-/* The same, and says what of them is compressed. */
-static Fate add_missed(SourceFile *f, const FilePosition *left, bool found, Tail *current) {
-        _cleanup_(log_siblings_done) LogSiblings siblings = {0};
-
-        take_missed(f, left, &found, current, &siblings);
-        return judge_compressed(f, &siblings, left, found);
-}
-
-/* Opens the file that a saved position was in, under whatever name it has now. */
-static Tail *find_saved(SourceFile *f, const FilePosition *p) {
-        _cleanup_(tail_freep) Tail *t = NULL;
-        _cleanup_free_ char *path = NULL;
-
-        if (p->head_size > 0)
-                path = log_sibling_find_inode(f->base.name, p->device, p->inode);
-        if (!path || tail_open(f, path, &t) < 0 || !file_tail_matches(&t->file, p) ||
-                file_tail_seek(&t->file, p) < 0)
-                return NULL;
-        t->begun = true;
-        return TAKE_PTR(t);
-}
-
 /* ---- lines ---- */
 
 static usec_t record_time(const Record *record) {
@@ -438,7 +178,7 @@ static bool restart(SourceFile *f) {
         t->begun = t->follows = false;
         t->rewound = true;
         t->over = file_tail_rewind(&t->file) < 0;
-        (void) add_missed(f, &left, false, t);
+        (void) source_file_add_missed(f, &left, false, t);
         return false;
 }
 
@@ -465,7 +205,7 @@ static void read_older(SourceFile *f, Tail *t) {
 
                 /* it may have been filled, copied and cut short once more: nothing in it would tell */
                 t->rewound = false;
-                take_missed(f, &left, &found, t, &siblings);
+                source_file_take_missed(f, &left, &found, t, &siblings);
         }
         if (t->reads == t->file.reads)
                 return;
@@ -483,7 +223,7 @@ static void on_line(SourceFile *f, Tail *t, Span line, bool cut) {
         bool mixed = t->begun && f->last != 0 && f->last != t->serial;
 
         if (t->unknown || rest || mixed)
-                note_gap(f, NULL);
+                source_file_note_gap(f, NULL);
         t->unknown = false;
         t->begun = true;
         f->last = t->serial;
@@ -517,7 +257,7 @@ static bool read_tail(SourceFile *f, Tail *t, unsigned *budget) {
                         return false;
                 case FILE_TAIL_REPLACED:
                         *budget -= 1;
-                        note_gap(f, NULL);
+                        source_file_note_gap(f, NULL);
                         if (t == f->current)
                                 return restart(f);
                         /* an old file that was cut short has nothing more for us; one that is only being
@@ -609,9 +349,9 @@ static void take_up(SourceFile *f, Tail *t) {
                 (void) restart(f);
         /* without a current one, which was not there at the start, the newest old one was it */
         if (f->current)
-                add_old(f, TAKE_PTR(f->current));
+                source_file_add_old(f, TAKE_PTR(f->current));
         for (size_t i = 0; i < f->n_old; i++)
-                if (same_file(f->old[i], t->file.position.device, t->file.position.inode)) {
+                if (tail_is_of(f->old[i], t->file.position.device, t->file.position.inode)) {
                         Tail *known = take_old(f, i, NULL);
 
                         /* it has come back, as a directory does, or a link that is set to and fro */
@@ -624,7 +364,7 @@ static void take_up(SourceFile *f, Tail *t) {
         if (f->n_old > 0) {
                 FilePosition left = f->old[f->n_old - 1]->file.position;
 
-                (void) add_missed(f, &left, true, t);
+                (void) source_file_add_missed(f, &left, true, t);
         }
         f->current = t;
 }
@@ -661,7 +401,7 @@ static void look(SourceFile *f) {
                         source_note(&f->base, SOURCE_NOTE_TROUBLE,
                                 "%s is read only now and then: inotify(7) has no room for a watch",
                                 f->base.name);
-                if (!same_file(f->current, t->file.position.device, t->file.position.inode))
+                if (!tail_is_of(f->current, t->file.position.device, t->file.position.inode))
                         take_up(f, TAKE_PTR(t));
                 else {
                         if (f->current->watched < 0) {
@@ -698,6 +438,20 @@ static bool is_there(const SourceFile *f, const FilePosition *p) {
         return path;
 }
 
+/* Opens the file that a saved position was in, under whatever name it has now. */
+static Tail *find_saved(SourceFile *f, const FilePosition *p) {
+        _cleanup_(tail_freep) Tail *t = NULL;
+        _cleanup_free_ char *path = NULL;
+
+        if (p->head_size > 0)
+                path = log_sibling_find_inode(f->base.name, p->device, p->inode);
+        if (!path || tail_open(f, path, &t) < 0 || !file_tail_matches(&t->file, p) ||
+                file_tail_seek(&t->file, p) < 0)
+                return NULL;
+        t->begun = true;
+        return TAKE_PTR(t);
+}
+
 /* Takes up one saved position. Returns the tail that it was in, or NULL. */
 static Tail *resume_one(SourceFile *f, const FilePosition *p) {
         Tail *t;
@@ -710,7 +464,7 @@ static Tail *resume_one(SourceFile *f, const FilePosition *p) {
         }
         t = find_saved(f, p);
         if (t)
-                add_old(f, t);
+                source_file_add_old(f, t);
         return t;
 }
 
@@ -728,7 +482,7 @@ static void resume(SourceFile *f) {
         for (size_t i = 0; i < f->n_saved; i++) {
                 const FilePosition *p = &f->saved[i];
                 Tail *t = resume_one(f, p);
-                bool known = t || has_complete(&siblings, p);
+                bool known = t || source_file_has_complete(&siblings, p);
 
                 if (t && i + 1 == f->saved_last)
                         f->last = t->serial;
@@ -739,7 +493,7 @@ static void resume(SourceFile *f) {
                 }
         }
         if (left)
-                fate = add_missed(f, left, found, f->current);
+                fate = source_file_add_missed(f, left, found, f->current);
         if (f->current && !f->current->begun && !f->current->follows)
                 begin_anew(f, f->current);
         if (lost == 1 && left && fate == FATE_WELL)
@@ -749,7 +503,7 @@ static void resume(SourceFile *f) {
                 !(f->current ? file_tail_resembles(&f->current->file, left) : is_there(f, left)))
                 note_lost(f, left);
         else if (lost)
-                note_gap(f, NULL);
+                source_file_note_gap(f, NULL);
         f->saved = (free(f->saved), NULL);
         f->n_saved = 0;
 }
