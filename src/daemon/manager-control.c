@@ -179,7 +179,7 @@ static ControlImportResult import_one(
                 .address = import->address,
                 .has_address = true,
                 .user = import->user,
-                .pattern = "import",
+                .pattern = IMPORT,
                 .source = from,
         };
         IpNetwork network = policy_network_of(&m->config.policy, &import->address);

@@ -308,7 +308,7 @@ typedef struct Merging {
 
 /* Whether the login that this was published for may be one that can't be read again. */
 static bool is_forgotten(const Manager *m, const RelayEntry *entry) {
-        if (span_equal_string(entry->how, RELAYLOGIN))
+        if (span_equal_string(entry->how, RELAYLOGIN) || span_equal_string(entry->how, IMPORT))
                 return true;
         for (size_t i = 0; i < m->n_inputs; i++)
                 if (!m->inputs[i].source->ops->encode)

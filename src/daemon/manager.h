@@ -124,8 +124,9 @@ int manager_settle(Manager *m);
 /* Hears of a step of the clock; to be called before anything ends by the new time. */
 void manager_notice_clock(Manager *m);
 
-/* The pattern of logins that relaylogin(1) has told of. */
+/* The pattern of logins that relaylogin(1) has told of, and of those that `authrelayctl import` has. */
 #define RELAYLOGIN "relaylogin"
+#define IMPORT "import"
 
 /* manager-flow.c */
 void manager_on_record(void *userdata, Source *source, const Record *record);

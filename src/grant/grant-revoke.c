@@ -13,12 +13,17 @@ static uint64_t keep_until(const GrantTable *t, uint64_t now) {
         return now + MAX(t->policy->ttl, (uint32_t) KEEP_SECONDS);
 }
 
-/* A grant of this second can bear the next one, see grant_table_login(). It must not come back from the
- * state as a later one, whether it is still here or has ended already: then the revocation bears it, too. */
-static usec_t revocation_time(const GrantTable *t, usec_t now) {
-        usec_t ahead = (usec_t) t->ahead * USEC_PER_SEC;
+/* A grant of this second can bear the next one, see grant_table_login(). Once it is taken away it must not
+ * come back from the state as a later one: then the revocation bears it, too. */
+static usec_t bear(uint32_t last, usec_t now) {
+        usec_t at = (usec_t) last * USEC_PER_SEC;
 
-        return ahead > now && ahead <= now + USEC_PER_SEC ? ahead : now;
+        return at > now && at <= now + USEC_PER_SEC ? at : now;
+}
+
+/* Of a grant, or of what has ended (NULL). */
+static usec_t revocation_time(const GrantTable *t, const Grant *g, usec_t now) {
+        return MAX(bear(t->ended_ahead, now), g ? bear(g->last, now) : 0);
 }
 
 /* True if there is a grant of this number, and it lies in the network (NULL: any). */
@@ -32,10 +37,20 @@ static bool is_inside(const GrantTable *t, uint32_t i, const IpNetwork *network)
         return !network || ip_network_contains(network, &own);
 }
 
+/* Of all grants of a network, or of all (NULL). */
+static usec_t revocation_time_inside(const GrantTable *t, const IpNetwork *network, usec_t now) {
+        usec_t at = revocation_time(t, NULL, now);
+
+        for (uint32_t i = 0; i < t->n; i++)
+                if (is_inside(t, i, network))
+                        at = MAX(at, bear(grant_store_at(t, i)->last, now));
+        return at;
+}
+
 void grant_table_take_away(GrantTable *t, uint32_t i, const char *reason, usec_t now, int *error) {
         const Grant *g = grant_store_at(t, i);
-        Revocation revocation = {
-                grant_store_network(t, g), revocation_time(t, now), 0, keep_until(t, now / USEC_PER_SEC), 0};
+        Revocation revocation = {grant_store_network(t, g), revocation_time(t, g, now), 0,
+                keep_until(t, now / USEC_PER_SEC), 0};
         int r = revocation_table_put(t->revocations, &revocation);
 
         if (r < 0)
@@ -58,7 +73,8 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
         /* an IPv6 client, or a part of its prefix, stands for the prefix that was granted */
         IpNetwork own = policy_network_of(t->policy, &network->addr);
         IpNetwork target = network->length > own.length ? own : *network;
-        Revocation revocation = {target, revocation_time(t, now), 0, keep_until(t, now / USEC_PER_SEC), 0};
+        Revocation revocation = {
+                target, revocation_time(t, NULL, now), 0, keep_until(t, now / USEC_PER_SEC), 0};
         uint32_t i = grant_store_find(t, &target);
         GrantEvent event = {
                 .type = GRANT_EVENT_REVOKED,
@@ -70,6 +86,10 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
         };
         int r, ended = 0;
 
+        if (target.length < 128)
+                revocation.at = revocation_time_inside(t, &target, now);
+        else if (i != HASH_INDEX_NONE)
+                revocation.at = revocation_time(t, grant_store_at(t, i), now);
         /* if it can't be noted, what there is ends all the same */
         r = revocation_table_put(t->revocations, &revocation);
         if (target.length < 128)
@@ -82,6 +102,15 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
         if (i == HASH_INDEX_NONE)
                 t->listener(t->userdata, &event);
         return r < 0 ? r : ended;
+}
+
+void grant_table_end_forgotten(GrantTable *t, uint32_t i, usec_t now, int *error) {
+        if (manual_table_get(&t->manual, i) > now / USEC_PER_SEC) {
+                grant_table_fall_back(t, i);
+                grant_table_publish(t, i, now / USEC_PER_SEC, GRANT_EVENT_EXTENDED);
+        } else
+                grant_table_take_away(t, i,
+                        "a user was revoked by hand, and since a crash its own is not known", now, error);
 }
 
 /* Ends the grants whose last login was the user's, and those that may be. Returns how many. */
@@ -98,9 +127,7 @@ static int revoke_named(GrantTable *t, Span user, usec_t now, int *error) {
                 if (number != USER_NONE && g->user == number)
                         grant_table_take_away(t, i, "its user was revoked by hand", now, error);
                 else if (forgotten && g->forgotten)
-                        grant_table_take_away(t, i,
-                                "a user was revoked by hand, and since a crash its own is not known", now,
-                                error);
+                        grant_table_end_forgotten(t, i, now, error);
                 else
                         continue;
                 ended++;
@@ -111,12 +138,14 @@ static int revoke_named(GrantTable *t, Span user, usec_t now, int *error) {
 
 int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now) {
         uint32_t number, i;
-        int r = revocation_table_put_user(
-                    t->revocations, user, revocation_time(t, now), block, keep_until(t, now / USEC_PER_SEC)),
+        int r = revocation_table_put_user(t->revocations, user, revocation_time(t, NULL, now), block,
+                    keep_until(t, now / USEC_PER_SEC)),
             ended;
 
         if (r == -EINVAL)
                 return r;
+        if (t->behind)
+                t->user_revoked_at = now;
         /* a shared user has no leases, and a grant may name a user whose lease was not kept */
         ended = revoke_named(t, user, now, &r);
         while ((number = user_table_find(t->users, user)) != USER_NONE &&
@@ -130,7 +159,7 @@ int grant_table_revoke_user(GrantTable *t, Span user, bool block, usec_t now) {
 int grant_table_revoke_all(GrantTable *t, usec_t now) {
         int ended = (int) t->used;
 
-        revocation_table_put_all(t->revocations, revocation_time(t, now));
+        revocation_table_put_all(t->revocations, revocation_time_inside(t, NULL, now));
         for (uint32_t i = 0; i < t->n; i++)
                 if (is_inside(t, i, NULL))
                         grant_table_end(t, i, GRANT_EVENT_REVOKED, "all were revoked by hand");

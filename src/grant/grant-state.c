@@ -128,15 +128,15 @@ static bool restore(GrantTable *t, const SavedGrant *saved, Span user, uint64_t 
         uint32_t i = grant_store_find(t, &saved->network);
         Grant *g;
 
-        if (saved->last > now)
-                t->ahead = (uint32_t) now + 1;
         *ret = i;
         if (saved->until <= now ||
                 grant_table_judge_again(t, &saved->network, saved->manual, saved->unnamed, user) ||
                 /* who grants by hand may do it for a blocked user, too */
                 revocation_table_refuses(t->revocations, &host, saved->manual ? SPAN_NONE : user,
-                        (usec_t) saved->last * USEC_PER_SEC, now))
+                        (usec_t) saved->last * USEC_PER_SEC, now)) {
+                grant_table_note_ended(t, saved->last, now);
                 return true;
+        }
         if (i != HASH_INDEX_NONE) {
                 restore_longer(t, i, saved, user, now);
                 return true;
@@ -421,7 +421,7 @@ static uint32_t find_in_order(GrantTable *t, const IpNetwork *n) {
 /* Somebody unknown has logged in at the grant `i`, if there is one; `until` is when that has lost its force.
  */
 static void note_unnamed(GrantTable *t, uint32_t i, uint32_t until, bool is_forgotten) {
-        if (i == HASH_INDEX_NONE || grant_store_at(t, i)->manual)
+        if (i == HASH_INDEX_NONE)
                 return;
         grant_store_at(t, i)->unnamed = true;
         grant_store_at(t, i)->forgotten |= is_forgotten;
@@ -446,7 +446,8 @@ void grant_table_restore(
         if (entry->verdict != RELAY_ALLOW || entry->until == 0)
                 return;
         g.pattern = grant_store_name(t, entry->how, 0);
-        g.manual = span_equal_string(entry->how, "manual");
+        /* what was given by hand has been taken back by itself: what is more is a login's */
+        g.manual = span_equal_string(entry->how, "manual") && !t->manual_known;
         g.unnamed = !g.manual && user.size == 0;
         g.last = g.until > ttl ? g.until - ttl : 0;
         i = find_in_order(t, &g.network);
@@ -465,8 +466,6 @@ void grant_table_restore(
                 g.until > now + t->policy->ttl + 1 ||
                 grant_table_judge_again(t, &g.network, g.manual, g.unnamed, user))
                 return;
-        if (g.last > now)
-                t->ahead = (uint32_t) now + 1;
         if (g.manual) {
                 known->manual = true;
                 /* without memory it lasts as long as a login's */
@@ -476,11 +475,14 @@ void grant_table_restore(
                 (void) grant_table_note_wide(t, i);
         }
         known->last = MAX(known->last, g.last);
-        known->until = g.manual ? g.until : MIN(g.until, grant_table_longest(t, known));
+        grant_table_bound(t, i, now);
+        known->until = g.manual ? g.until : MAX(known->until, MIN(g.until, grant_table_longest(t, known)));
         known->published = grant_table_publishable(t, known, now);
         grant_store_sift(t, known->heap);
         if (g.unnamed)
                 note_unnamed(t, i, g.until, is_forgotten);
-        else if (!g.manual)
+        else if (!g.manual) {
+                known->unnamed = false;
                 note_user(t, i, user);
+        }
 }

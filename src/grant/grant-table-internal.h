@@ -58,7 +58,8 @@ struct GrantTable {
         uint32_t *wide; /* grants by hand for more than one host */
         uint32_t n_wide;
         bool manual_known;        /* the grants by hand have been taken back, all of them */
-        uint32_t ahead;           /* seconds: the next one, if a grant of this one has borne it */
+        uint32_t ended_ahead;     /* seconds: the next one, if a grant that bore it has ended */
+        usec_t user_revoked_at;   /* the last user who was, before the log was read; 0: none */
         uint32_t restored_at;     /* seconds: when the published files were merged in */
         uint32_t next_restored;   /* the number of the grant that may be the next of those */
         uint32_t forgotten_until; /* seconds: then logins from before that have lost their force */
@@ -122,6 +123,15 @@ int grant_table_note_wide(GrantTable *t, uint32_t i);
 /* Ends a grant that its own revocation keeps from coming back. One that can't be noted ends all the same,
  * and *error says so. */
 void grant_table_take_away(GrantTable *t, uint32_t i, const char *reason, usec_t now, int *error);
+/* A user was revoked, and a login of nobody knows whom may be his: ends the grant, or leaves of it what was
+ * given by hand. */
+void grant_table_end_forgotten(GrantTable *t, uint32_t i, usec_t now, int *error);
+/* A login has made a grant by hand longer, and does not count any more: what was given by hand is left. */
+void grant_table_fall_back(GrantTable *t, uint32_t i);
+/* Publishes it, as long as it may be. */
+void grant_table_publish(GrantTable *t, uint32_t i, uint64_t now, GrantEventType type);
+/* A grant of this `last` is no more, and no revocation says so: a later one must. */
+void grant_table_note_ended(GrantTable *t, uint32_t last, uint64_t now);
 /* Tells the listener that the grant has ended, and removes it. */
 void grant_table_end(GrantTable *t, uint32_t i, GrantEventType type, const char *reason);
 /* Why a grant may no longer be, or NULL; of one by hand, what was given by hand. `unnamed`: the user is not

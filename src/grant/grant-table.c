@@ -97,7 +97,7 @@ uint32_t grant_table_publishable(const GrantTable *t, const Grant *g, uint64_t n
         return (uint32_t) MIN((uint64_t) g->until, from + t->policy->ttl);
 }
 
-static void publish(GrantTable *t, uint32_t i, uint64_t now, GrantEventType type) {
+void grant_table_publish(GrantTable *t, uint32_t i, uint64_t now, GrantEventType type) {
         Grant *g = grant_store_at(t, i);
         uint32_t vouched = grant_store_is_unsure(t, g) ? MIN(g->published, g->until) : 0;
 
@@ -237,7 +237,7 @@ static void shorten(GrantTable *t, uint32_t i, uint64_t time, uint64_t now) {
                 /* the world was told a later end, and is to be told again */
                 grant_table_end(t, i, GRANT_EVENT_REVOKED, "its last session has ended more than TTL= ago");
         else if (g->published > g->until)
-                publish(t, i, now, GRANT_EVENT_EXTENDED);
+                grant_table_publish(t, i, now, GRANT_EVENT_EXTENDED);
         else
                 grant_store_sift(t, g->heap);
 }
@@ -349,8 +349,6 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         if (revocation_table_refuses(t->revocations, &host, login->user, at * USEC_PER_SEC, now)) {
                 at++;
                 until++;
-                if (at > now)
-                        t->ahead = (uint32_t) at;
         }
         if (at >= g->last) {
                 g->unnamed = false;
@@ -364,9 +362,9 @@ int grant_table_login(GrantTable *t, const Login *login, uint64_t now) {
         if (is_overcrowded(t, i, users, login->time, now))
                 return GRANT_REFUSED;
         if (is_new)
-                publish(t, i, now, GRANT_EVENT_GRANTED);
+                grant_table_publish(t, i, now, GRANT_EVENT_GRANTED);
         else if (grant_table_publishable(t, g, now) > g->published + t->policy->ttl / 16)
-                publish(t, i, now, GRANT_EVENT_EXTENDED);
+                grant_table_publish(t, i, now, GRANT_EVENT_EXTENDED);
         else if (grant_store_due(t, i) != due)
                 grant_store_sift(t, g->heap);
         return is_new ? GRANT_NEW : GRANT_EXTENDED;
@@ -436,17 +434,17 @@ int grant_table_add(GrantTable *t, const IpNetwork *network, uint64_t ttl, Span 
         if (revocation_table_refuses(t->revocations, network, user, second * USEC_PER_SEC, second)) {
                 second++;
                 until++;
-                t->ahead = (uint32_t) second;
         }
         g = grant_store_at(t, i);
         g->manual = true;
+        g->unnamed = g->forgotten = false;
         g->until = (uint32_t) MIN(until, UINT32_MAX - 1);
         (void) manual_table_put(&t->manual, i, g->until); /* it has its place */
         g->last = (uint32_t) second;
         grant_store_set_pattern(g, grant_store_name(t, SPAN_LITERAL("manual"), 0));
         if (user.size > 0)
                 grant_table_set_user(t, g, user);
-        publish(t, i, now / USEC_PER_SEC, is_new ? GRANT_EVENT_GRANTED : GRANT_EVENT_EXTENDED);
+        grant_table_publish(t, i, now / USEC_PER_SEC, is_new ? GRANT_EVENT_GRANTED : GRANT_EVENT_EXTENDED);
         *ret_until = g->until;
         return 0;
 }
@@ -463,18 +461,26 @@ void grant_table_expect_more(GrantTable *t) {
 
 /* A line that has not come by now has gone, or can't be believed a second time. What was published for an
  * open session has a later end than its line says. */
-static void forget_unnamed(GrantTable *t) {
+static void forget_unnamed(GrantTable *t, usec_t now) {
+        int error = 0; /* what can't be noted ends all the same */
+
         for (uint32_t i = 0; i < t->n; i++) {
                 Grant *g = grant_store_at(t, i);
 
                 if (grant_store_is_free(g) || !g->unnamed)
                         continue;
-                g->unnamed = session_list_is_empty(&g->sessions);
+                g->unnamed = session_list_is_empty(&g->sessions) ||
+                             g->until > session_table_youngest(t->sessions, &g->sessions) +
+                                                t->policy->max_session;
                 if (!g->unnamed)
                         continue;
                 g->forgotten = true;
                 t->forgotten_until = MAX(t->forgotten_until, g->until);
+                /* it can't be told any more that it was not his */
+                if ((usec_t) g->last * USEC_PER_SEC <= t->user_revoked_at)
+                        grant_table_end_forgotten(t, i, now, &error);
         }
+        t->user_revoked_at = 0;
 }
 
 void grant_table_note_read(GrantTable *t, uint64_t now) {
@@ -482,14 +488,14 @@ void grant_table_note_read(GrantTable *t, uint64_t now) {
         if (!t->behind)
                 return;
         t->behind = false;
-        forget_unnamed(t);
+        forget_unnamed(t, now * USEC_PER_SEC);
         grant_store_sift_all(t);
         for (uint32_t i = 0; session_table_count(t->sessions) > 0 && i < t->n; i++) {
                 const Grant *g = grant_store_at(t, i);
 
                 if (!grant_store_is_free(g) &&
                         grant_table_publishable(t, g, now) > g->published + t->policy->ttl / 16)
-                        publish(t, i, now, GRANT_EVENT_EXTENDED);
+                        grant_table_publish(t, i, now, GRANT_EVENT_EXTENDED);
         }
 }
 
@@ -500,7 +506,7 @@ void grant_table_expire(GrantTable *t, uint64_t now) {
                 if (grant_store_at(t, i)->until <= now)
                         grant_table_end(t, i, GRANT_EVENT_EXPIRED, NULL);
                 else
-                        publish(t, i, now, GRANT_EVENT_EXTENDED);
+                        grant_table_publish(t, i, now, GRANT_EVENT_EXTENDED);
         }
         revocation_table_expire(t->revocations, now, on_covered, t);
 }
@@ -535,8 +541,20 @@ void grant_table_bound(GrantTable *t, uint32_t i, uint64_t now) {
         g->last = (uint32_t) now;
 }
 
-/* A login has made a grant by hand longer, and whose it was may no longer log in there: what was given by
- * hand is left. */
+void grant_table_fall_back(GrantTable *t, uint32_t i) {
+        Grant *g = grant_store_at(t, i);
+
+        g->until = manual_table_get(&t->manual, i);
+        g->unnamed = g->forgotten = false;
+        grant_table_set_user(t, g, SPAN_NONE);
+}
+
+void grant_table_note_ended(GrantTable *t, uint32_t last, uint64_t now) {
+        if (last > now)
+                t->ended_ahead = (uint32_t) now + 1;
+}
+
+/* Whose login has made a grant by hand longer may no longer log in there. */
 static void judge_longer(GrantTable *t, uint32_t i) {
         Grant *g = grant_store_at(t, i);
         IpNetwork network = grant_store_network(t, g);
@@ -544,8 +562,7 @@ static void judge_longer(GrantTable *t, uint32_t i) {
         if (g->until <= manual_table_get(&t->manual, i) ||
                 !grant_table_judge_again(t, &network, false, g->unnamed, user_table_name(t->users, g->user)))
                 return;
-        g->until = manual_table_get(&t->manual, i);
-        grant_table_set_user(t, g, SPAN_NONE);
+        grant_table_fall_back(t, i);
 }
 
 void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
@@ -561,6 +578,7 @@ void grant_table_set_policy(GrantTable *t, const Policy *policy, uint64_t now) {
                 reason = grant_table_judge_again(
                         t, &network, g->manual, g->unnamed, user_table_name(t->users, g->user));
                 if (reason) {
+                        grant_table_note_ended(t, g->last, now);
                         grant_table_end(t, i, GRANT_EVENT_REVOKED, reason);
                         continue;
                 }

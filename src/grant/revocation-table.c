@@ -251,7 +251,7 @@ const char *revocation_table_refuses(
 bool revocation_table_refuses_user(const RevocationTable *t, Span user, usec_t time, uint64_t now) {
         const RevokedUser *u = user.size > 0 ? find_user(t, user) : NULL;
 
-        return u && (u->blocked || is_before(u->at, u->back_at, time, now));
+        return u && is_before(u->at, u->back_at, time, now);
 }
 
 bool revocation_table_clock_set(RevocationTable *t, uint64_t now, bool stepped, uint64_t keep_until) {

@@ -497,7 +497,6 @@ static int attach(SourceJournal *j, sd_event *event) {
 
         if (sd_id128_get_machine(&machine) >= 0)
                 (void) sd_id128_to_string(machine, j->reader.machine);
-        find_boot(j);
         bus_guard_install();
         j->event = sd_event_ref(event);
         r = turn_new(event, on_work, j, &j->work);
@@ -624,6 +623,7 @@ int source_journal_new(const JournalSettings *settings, const SourceSink *sink, 
                 .trusted = settings->trusted};
         j->latency = settings->latency;
         j->lookback = settings->lookback;
+        find_boot(j);
         *ret = TAKE_PTR(s);
         return 0;
 }

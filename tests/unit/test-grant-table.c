@@ -1268,6 +1268,18 @@ static void test_same_second_ended_before(void **state) {
         }
 }
 
+/* Nor does it make somebody else's revocation count for longer. */
+static void test_same_second_of_another(void **state) {
+        Fixture *f = *state;
+        Login alice = test_login("192.0.2.7", "alice", AT(T0) + 300000),
+              bob = test_login("192.0.2.8", "bob", AT(T0) + 900000);
+
+        assert_ok(grant_table_revoke_user(f->table, SPAN_LITERAL("alice"), false, AT(T0) + 100000));
+        assert_int_equal(grant_table_login(f->table, &alice, T0), GRANT_NEW);
+        assert_ok(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0) + 500000));
+        assert_int_equal(grant_table_login(f->table, &bob, T0), GRANT_NEW);
+}
+
 /* What is left of it after a crash is what was published: that must be later than the revocation, too. */
 static void test_same_second_restored(void **state) {
         Fixture *f = *state;
@@ -1617,6 +1629,11 @@ static void test_revoke_user_before_log_is_read(void **state) {
         assert_false(has(f, "192.0.2.1", NULL) || has(f, "192.0.2.3", NULL));
         assert_int_equal(login_at(f, "192.0.2.2", "bob", T0 + 90, T0 + 211), GRANT_REFUSED);
         assert_true(has(f, "192.0.2.2", NULL));
+        /* nor what was published after a user was blocked */
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("mallory"), true, AT(T0 + 50)), 0);
+        published(f, "192.0.2.5", "", T0 + 100 + TTL, T0 + 200);
+        assert_int_equal(login_at(f, "192.0.2.5", "mallory", T0 + 40, T0 + 211), GRANT_REFUSED);
+        assert_true(has(f, "192.0.2.5", NULL));
         /* a blocked user's next try says nothing of who was there before */
         published(f, "192.0.2.4", "", T0 + 100 + TTL, T0 + 200);
         assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("eve"), true, AT(T0 + 210)), 0);
@@ -1714,10 +1731,70 @@ static void test_line_has_gone(void **state) {
         published(f, "192.0.2.2", "", T0 + 100 + TTL, T0 + 200);
         assert_int_equal(login_at(f, "192.0.2.2", "alice", T0 + 100, T0 + 201), GRANT_EXTENDED);
         assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0 + 201)), 0);
+        assert_true(has(f, "192.0.2.1", NULL)); /* its line may say that it is somebody else's */
         grant_table_note_read(f->table, T0 + 202);
-        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0 + 203)), 1);
         assert_false(has(f, "192.0.2.1", NULL));
         assert_true(has(f, "192.0.2.2", NULL));
+        /* from then on at once */
+        grant_table_expect_more(f->table);
+        published(f, "192.0.2.3", "", T0 + 300 + TTL, T0 + 400);
+        grant_table_note_read(f->table, T0 + 401);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0 + 402)), 1);
+        assert_false(has(f, "192.0.2.3", NULL));
+}
+
+/* Published as given by hand, but it was a login that had made it longer. */
+static void test_unnamed_at_manual(void **state) {
+        for (int way = 0; way < 4; way++) {
+                RelayEntry entry = {.network = net("192.0.2.1"),
+                        .verdict = RELAY_ALLOW,
+                        .until = T0 + 100 + TTL,
+                        .how = SPAN_LITERAL("manual")};
+                bool is_over = way % 2; /* what was given by hand */
+                uint64_t now = T0 + (is_over ? TTL / 2 + 1 : 200);
+                Fixture *f = *state;
+                GrantView view;
+
+                renew(f);
+                f->heard.now = 0;
+                assert_ok(add(f, "192.0.2.1", TTL / 2, T0, NULL));
+                f->heard.now = 0;
+                crash(f, NULL, now);
+                grant_table_expect_more(f->table);
+                grant_table_restore(f->table, &entry, TTL, false, now);
+                assert_true(has(f, "192.0.2.1", &view));
+                assert_int_equal(view.until, T0 + 100 + TTL);
+                grant_table_note_read(f->table, now + 1);
+                if (way / 2 == 0)
+                        (void) grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(now + 2));
+                else {
+                        assert_ok(string_list_add(&f->policy.deny_users, SPAN_LITERAL("eve")));
+                        grant_table_set_policy(f->table, &f->policy, now + 2);
+                        string_list_done(&f->policy.deny_users);
+                }
+                assert_true(has(f, "192.0.2.1", &view) == !is_over);
+                assert_true(is_over || (view.until == T0 + TTL / 2 && view.manual));
+        }
+}
+
+/* Whose it is is known again: given by hand, by a published name, but not by another one's session. */
+static void test_named_again(void **state) {
+        Fixture *f = *state;
+
+        published(f, "192.0.2.1", "", T0 + 100 + TTL, T0 + 200);
+        published(f, "192.0.2.2", "", T0 + 100 + TTL, T0 + 200);
+        reload_behind(f, T0 + 201, true);
+        published(f, "192.0.2.2", "alice", T0 + 150 + TTL, T0 + 202);
+        grant_table_note_read(f->table, T0 + 203);
+        assert_ok(add(f, "192.0.2.1", 0, T0 + 204, NULL));
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0 + 205)), 0);
+        f->policy.max_session = TTL + 200;
+        grant_table_expect_more(f->table);
+        assert_int_equal(login_with(f, "192.0.2.3", "k", T0, T0 + 206), GRANT_NEW);
+        published(f, "192.0.2.3", "", T0 + 1000 + TTL, T0 + 1200);
+        grant_table_note_read(f->table, T0 + 1201);
+        assert_int_equal(grant_table_revoke_user(f->table, SPAN_LITERAL("bob"), false, AT(T0 + 1202)), 1);
+        assert_false(has(f, "192.0.2.3", NULL));
 }
 
 /* TTL= had changed, and the same login was taken for a later one of somebody else. */
@@ -1907,6 +1984,7 @@ int main(void) {
                 with_table(test_manual),
                 with_table(test_same_second),
                 with_table(test_same_second_ended_before),
+                with_table(test_same_second_of_another),
                 with_table(test_same_second_restored),
                 with_table(test_revoked_twice_in_a_second),
                 with_table(test_restore_manual),
@@ -1953,6 +2031,8 @@ int main(void) {
                 with_table(test_judged_by_user_after_crash),
                 with_table(test_unnamed_saved),
                 with_table(test_line_has_gone),
+                with_table(test_unnamed_at_manual),
+                with_table(test_named_again),
                 with_table(test_same_login_other_ttl),
                 with_table(test_published_user),
                 with_table(test_same_second_and_tiny_ttl),
