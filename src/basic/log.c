@@ -5,13 +5,15 @@
 #include "basic/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static int max_level = LOG_INFO;
-static bool always_named = false;
+static bool always_named = false, never_waits = false;
+static unsigned left_out; /* lines, since the last one that was written */
 
 void log_set_max_level(int priority) {
         max_level = priority;
@@ -19,6 +21,10 @@ void log_set_max_level(int priority) {
 
 void log_set_always_named(void) {
         always_named = true;
+}
+
+void log_set_never_waits(void) {
+        never_waits = true;
 }
 
 int log_max_level(void) {
@@ -36,6 +42,13 @@ bool log_is_journal(void) {
         return streq(stream, wanted);
 }
 
+/* A pipe that has any has enough for a line (PIPE_BUF, pipe(7)). */
+static bool has_room(void) {
+        struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+        return poll(&fd, 1, 0) != 0;
+}
+
 static _printf_(3, 0) void write_line(int priority, int error, const char *format, va_list ap) {
         static int under_journal = -1;
         char line[2048];
@@ -50,6 +63,9 @@ static _printf_(3, 0) void write_line(int priority, int error, const char *forma
                 n = (size_t) snprintf(line, sizeof(line), "<%d>", priority);
         if (!under_journal || always_named)
                 n += (size_t) snprintf(line + n, sizeof(line) - n, "%s: ", program_invocation_short_name);
+        if (left_out > 0)
+                n += (size_t) snprintf(
+                        line + n, sizeof(line) - n, "(%u lines that nobody read are left out) ", left_out);
         n = start = MIN(n, sizeof(line) - 2);
         k = vsnprintf(line + n, sizeof(line) - 1 - n, format, ap);
         n = MIN(n + (size_t) MAX(k, 0), sizeof(line) - 2);
@@ -61,6 +77,11 @@ static _printf_(3, 0) void write_line(int priority, int error, const char *forma
                 if ((unsigned char) line[i] < 0x20 || line[i] == 0x7f)
                         line[i] = '?';
         line[n++] = '\n';
+        if (never_waits && !has_room()) {
+                left_out++;
+                return;
+        }
+        left_out = 0;
         (void) !write(STDERR_FILENO, line, n);
 }
 

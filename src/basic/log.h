@@ -20,6 +20,10 @@ bool log_is_journal(void);
  * whatever was started first in an exec chain. */
 void log_set_always_named(void);
 
+/* For a daemon: lines that nobody reads (standard error is a pipe that is full, poll(2)) are left out, and
+ * counted in the next one that is written, so that whoever keeps the log can't stop it. */
+void log_set_never_waits(void);
+
 /* Writes a line. `priority` is LOG_ERR … LOG_DEBUG of syslog(3). Control bytes in the text are written as
  * '?', and what goes beyond 2 kB is cut. */
 void log_line(int priority, const char *format, ...) _printf_(2, 3);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "basic/log.h"
@@ -85,6 +86,10 @@ int main(int argc, char *argv[]) {
 
         if (r <= 0)
                 return r < 0 ? 2 : 0;
+        /* whoever reads the log may end, or stand still; systemd ignores it for its services, others do not
+         */
+        (void) signal(SIGPIPE, SIG_IGN);
+        log_set_never_waits();
         options.config_path = arg_config ? arg_config : CONFIG_FILE;
         options.config_optional = !arg_config;
         options.patterns_directory = arg_patterns;

@@ -3,7 +3,7 @@
 # systemd, a real Dovecot that logs to a file of its own.
 . "$(dirname "$0")/../lib/tap.sh"
 . "$LIB/mailhost.sh"
-plan 14
+plan 18
 
 LOG=/var/log/dovecot.log
 mailhost_new dovecot
@@ -29,6 +29,23 @@ is "and with no way to get any" "$(field NoNewPrivs)" 1
 ok "a login" login imap 203.0.113.7
 ok "is granted" wait_until 60 may_relay 203.0.113.7
 ok "others are not" not may_relay 203.0.113.8
+
+# There is no watchdog here: whoever keeps its log must not be able to stop it.
+many() { # as Dovecot writes them, each from an address of its own
+    local i now
+    now=$(LC_ALL=C date '+%b %d %H:%M:%S')
+    for i in $(seq 2000); do
+        echo "$now imap-login: Info: Login: user=<u$i>, method=PLAIN, rip=192.2.$((i / 250)).$((i % 250 + 1)), lip=203.0.113.1, mpid=$i"
+    done
+}
+must in_box pkill -STOP -x multilog
+many >>"$BOX_FILES$LOG"
+ok "its logger stands still, and all is granted" wait_until 60 may_relay 192.2.8.1
+ok "and it answers" ctl status
+must in_box pkill -CONT -x multilog
+ok "a login after that" login imap 203.0.113.9
+ok "the log says how much it left out" wait_until 60 in_box grep -q '[0-9] lines that nobody read are left out' /var/log/authrelay/current
+
 old=$(daemon)
 must in_box kill -KILL "$old"
 ok "it is started again after a crash" eval 'wait_until 60 is_new "$old" && wait_until 20 ctl status'

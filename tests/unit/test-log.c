@@ -90,11 +90,41 @@ static void test_lines(_unused_ void **state) {
         assert_int_equal(buf[strlen(buf) - 1], '\n');
 }
 
+/* Whoever reads the log of the daemon stands still: it does not. */
+static void test_full_pipe(_unused_ void **state) {
+        static char bytes[1 << 20];
+        int fds[2], saved = dup(STDERR_FILENO), flags;
+        char buf[200] = {0};
+        ssize_t full;
+
+        assert_int_equal(pipe(fds), 0);
+        flags = fcntl(fds[1], F_GETFL);
+        assert_int_equal(fcntl(fds[1], F_SETFL, flags | O_NONBLOCK), 0);
+        full = write(fds[1], bytes, sizeof(bytes));
+        assert_true(full > 0);
+        assert_int_equal(fcntl(fds[1], F_SETFL, flags), 0);
+        assert_true(dup2(fds[1], STDERR_FILENO) >= 0);
+        log_set_never_waits();
+        for (int i = 0; i < 3; i++)
+                log_warning("nobody reads this");
+        while (full > 0)
+                full -= read(fds[0], bytes, (size_t) full);
+        log_warning("one");
+        log_warning("two");
+        assert_true(dup2(saved, STDERR_FILENO) >= 0);
+        (void) close(saved);
+        (void) close(fds[1]);
+        assert_true(read(fds[0], buf, sizeof(buf) - 1) > 0);
+        (void) close(fds[0]);
+        assert_string_equal(buf, "test-log: (3 lines that nobody read are left out) one\ntest-log: two\n");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_text),
                 cmocka_unit_test(test_journal),
                 cmocka_unit_test(test_lines),
+                cmocka_unit_test(test_full_pipe),
         };
 
         (void) unsetenv("JOURNAL_STREAM");
