@@ -15,6 +15,8 @@
 
 /* Changes come in bursts, when an interface goes up for instance. */
 #define SETTLE_USEC (100 * USEC_PER_MSEC)
+/* After trouble. */
+#define AGAIN_USEC (5 * USEC_PER_SEC)
 /* A router's whole table is not read to its end: default routes are few and the rest is not ours. */
 #define MESSAGES_MAX 200000
 
@@ -172,9 +174,13 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata) {
 
         (void) source;
         (void) usec;
-        if (read_all(h) >= 0)
+        if (read_all(h) >= 0) {
                 h->handler(h->userdata);
-        return 0;
+                return 0;
+        }
+        /* they changed while they were told, or the kernel has no time for us */
+        (void) sd_event_source_set_time_relative(h->settle, AGAIN_USEC);
+        return sd_event_source_set_enabled(h->settle, SD_EVENT_ONESHOT);
 }
 
 /* A router's routes change all the time; only addresses and default routes are our business. */
@@ -234,7 +240,9 @@ int host_addresses_new(
         if (h->fd < 0)
                 return h->fd;
         (void) setsockopt(h->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-        (void) setsockopt(h->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+        /* systemd's socket has the buffer of its unit, which we could but make smaller */
+        if (fd < 0)
+                (void) setsockopt(h->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
         r = read_all(h);
         if (r < 0)
                 return r;
