@@ -160,6 +160,8 @@ class Log(Input):
         whole = not self.broken
         if not self.append(line):
             return None
+        if not whole:
+            self.gap()
         written = Written(at, self.current, whole=whole)
         if rest:
             self.half = (rest, written)
