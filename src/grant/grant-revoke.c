@@ -73,8 +73,7 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
         /* an IPv6 client, or a part of its prefix, stands for the prefix that was granted */
         IpNetwork own = policy_network_of(t->policy, &network->addr);
         IpNetwork target = network->length > own.length ? own : *network;
-        Revocation revocation = {
-                target, revocation_time(t, NULL, now), 0, keep_until(t, now / USEC_PER_SEC), 0};
+        Revocation revocation = {target, 0, 0, keep_until(t, now / USEC_PER_SEC), 0};
         uint32_t i = grant_store_find(t, &target);
         GrantEvent event = {
                 .type = GRANT_EVENT_REVOKED,
@@ -88,8 +87,8 @@ int grant_table_revoke(GrantTable *t, const IpNetwork *network, usec_t now) {
 
         if (target.length < 128)
                 revocation.at = revocation_time_inside(t, &target, now);
-        else if (i != HASH_INDEX_NONE)
-                revocation.at = revocation_time(t, grant_store_at(t, i), now);
+        else
+                revocation.at = revocation_time(t, i == HASH_INDEX_NONE ? NULL : grant_store_at(t, i), now);
         /* if it can't be noted, what there is ends all the same */
         r = revocation_table_put(t->revocations, &revocation);
         if (target.length < 128)
